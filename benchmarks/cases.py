@@ -1,0 +1,99 @@
+"""What a row of the table is made of: an environment, the commands of a path, its goals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import data
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+WORK = HERE / ".work"
+SCRIPTS = HERE / "scripts"
+
+Input = Literal["none", "messages", "file", "records", "snapshot"]
+Output = Literal["stdout", "csv", "jsonl", "parquet", "duckdb"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment of its own for one peer."""
+
+    name: str
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A limit: `cpu_s` and `rss_mb` at most, the others at least; rates and ratios are by wall time.
+
+    A path may use two cores, and a user waits for the wall clock. What only starts is judged by CPU, which
+    another process on the machine does not change.
+    """
+
+    quantity: Literal["cpu_s", "records_per_s", "ratio", "rss_mb"]
+    limit: float
+    peer: str = ""
+
+    def __str__(self) -> str:
+        match self.quantity:
+            case "cpu_s":
+                return f"≤ {self.limit:g} s"
+            case "rss_mb":
+                return f"≤ {self.limit:g} MB"
+            case "records_per_s":
+                return f"≥ {self.limit:,.0f} rec/s"
+            case "ratio":
+                return f"≥ {self.limit:g}x {self.peer}"
+
+    def is_met(self, value: float) -> bool:
+        """Whether a median is within the limit."""
+        return value <= self.limit if self.quantity in {"cpu_s", "rss_mb"} else value >= self.limit
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table.
+
+    Attributes:
+        name: as the table and `--only` say it.
+        environment: where its executables are; None for those of the system.
+        stages: one command per process of the pipe; the first item is the name of an executable.
+        files: written into the empty folder it runs in, before the clock starts.
+        needs: further environments, of programs that the command starts.
+        input: how it gets the data: as messages on stdin, in files of its folder (`messages.jsonl`;
+            `records.jsonl`, without the envelope; `sync-output/issues.csv`), or not at all.
+        shape: of the data, as `data.py` says.
+        output: where its records go, so that they can be counted once, untimed; None if it writes none.
+        counted: pattern of the files that hold them, for a command that writes others, too.
+        kept: share of the records that it should write.
+        added: what it should add to each `comments` that is not null; None: not looked at. For messages on
+            stdout.
+        until: a file; the wall time ends when it is made, not when the command ends.
+        peers: names of the cases it is compared with.
+        goals: all must hold for "met".
+        in_memory_test: whether `--memory` runs it.
+    """
+
+    name: str
+    environment: str | None
+    stages: tuple[tuple[str, ...], ...]
+    files: dict[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    input: Input = "messages"
+    shape: str = data.ISSUES
+    output: Output | None = "stdout"
+    counted: str = ""
+    kept: float = 1.0
+    added: int | None = None
+    until: str = ""
+    peers: tuple[str, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    in_memory_test: bool = False
+
+    @property
+    def environments(self) -> set[str]:
+        """All that must have been made."""
+        return {*self.needs, *((self.environment,) if self.environment else ())}

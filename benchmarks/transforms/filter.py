@@ -1,0 +1,5 @@
+"""Keep some rows."""
+
+
+def issues(df):
+    return df[df["state"] == "open"]

@@ -1,0 +1,127 @@
+"""`flow load`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from flow_singer.cli._context import Cli
+from flow_singer.cli._progress import Progress, tell_bookmark, tell_summary
+from flow_singer.errors import EXIT_OK, ConfigError
+
+if TYPE_CHECKING:
+    from flow_singer.datapackage.formats import FormatName
+    from flow_singer.messages import MessageReader
+
+
+@click.command("load")
+@click.argument("target", metavar="TARGET|DIR/")
+@click.option("--config", metavar="FILE|JSON", help="The target's config, over that of meltano.yml.")
+@click.option(
+    "--state-id",
+    envvar=["FLOW_LOAD_STATE_ID", "FLOW_STATE_ID"],
+    metavar="ID",
+    help="Name of the bookmark. [default: ENVIRONMENT:TAP-to-TARGET]",
+)
+@click.option(
+    "--on-incomplete",
+    type=click.Choice(["commit", "abort"]),
+    default="commit",
+    show_default=True,
+    help="What a target may do with a stream that was cut short.",
+)
+@click.option("--require-end", is_flag=True, help="Refuse streams without marks.")
+@click.option("--allow-empty", is_flag=True, help="No input at all is fine.")
+@click.option(
+    "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
+)
+@click.option("--force", is_flag=True, help="Run though another run has the same bookmark.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="Format of a Data Package.",
+)
+@click.option(
+    "--csv-null", metavar="TEXT", help="How null is written in CSV, such as '\\N'. [default: empty]"
+)
+@click.option(
+    "--check", is_flag=True, help="Publish a CSV or JSON Lines package only if frictionless finds it valid."
+)
+@click.pass_obj
+def command(
+    cli: Cli,
+    target: str,
+    config: str | None,
+    state_id: str | None,
+    on_incomplete: str,
+    require_end: bool,
+    allow_empty: bool,
+    noise: str,
+    force: bool,
+    form: str,
+    csv_null: str | None,
+    check: bool,
+) -> int:
+    """Load messages into a target or a Data Package.
+
+    A path that ends in / (or .zip) becomes a Data Package; anything else is a Singer target.
+
+    \b
+    flow run tap-demo | flow load target-csv
+    flow run tap-demo | flow load out/ --format parquet
+    """
+    from flow_singer.interrupts import interruptible
+    from flow_singer.load import LoadOptions
+    from flow_singer.loading import PackageOptions, load_stream
+    from flow_singer.status import StatusWriter
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ConfigError(
+            "There is nothing on stdin.", f"Put it behind a tap: flow run TAP | flow load {target}"
+        )
+    if check and form == "parquet":
+        raise ConfigError(
+            "--check reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv."
+        )
+    options = LoadOptions(
+        on_incomplete="abort" if on_incomplete == "abort" else "commit",
+        require_end=require_end,
+        allow_empty=allow_empty,
+        forward_noise=noise == "stderr",
+    )
+    status = StatusWriter(cli.workspace.environ)
+    progress = Progress(wanted=cli.progress and not status.supervised)
+
+    def count(reader: MessageReader) -> None:
+        status.send(records=reader.records, bytes=reader.size_bytes)
+        progress.update(reader.records, reader.size_bytes)
+
+    with interruptible():
+        try:
+            result = load_stream(
+                cli.workspace,
+                target,
+                options,
+                config=config,
+                state_id=state_id,
+                force=force,
+                package=PackageOptions(cast("FormatName", form), csv_null, check),
+                source=0,
+                show=progress.show_line,
+                progress=count,
+            )
+        finally:
+            progress.clear()
+    status.send(
+        records=result.records, bytes=result.size_bytes, seconds=result.seconds, bookmark=result.bookmark
+    )
+    if not status.supervised:
+        tell_summary(target, result.records, result.size_bytes, result.seconds)
+        if result.bookmark:
+            tell_bookmark(result.bookmark)
+    return EXIT_OK

@@ -1,0 +1,136 @@
+"""`flow transform`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import click
+
+from flow_singer.cli._context import Cli
+from flow_singer.cli._logging import tell
+from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
+
+
+@click.command("transform")
+@click.argument("files", nargs=-1, metavar="FILE.py[:FUNCTION] ...")
+@click.option(
+    "--batch-records", type=click.IntRange(1), default=10_000, show_default=True, help="Records a batch."
+)
+@click.option(
+    "--max-age",
+    type=click.FloatRange(0.01),
+    default=10.0,
+    show_default=True,
+    help="Seconds a record may wait.",
+)
+@click.option("--reject", type=click.Path(path_type=Path), metavar="FILE", help="Set bad records aside here.")
+@click.option("--max-rejects", type=click.IntRange(0), help="Fail when more than this are set aside.")
+@click.option(
+    "--nan",
+    type=click.Choice(["error", "null"]),
+    default="error",
+    show_default=True,
+    help="Tokens NaN, Infinity.",
+)
+@click.option(
+    "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
+)
+@click.option("--strict", is_flag=True, help="Fail where a function's stream never came.")
+@click.option("--plain", is_flag=True, help="No marks in the output.")
+@click.option("--config", "config", metavar="FILE", help='As a Meltano mapper: {"files": ["t.py"]}.')
+@click.option("--about", is_flag=True, help="Describe itself as a Meltano mapper.")
+@click.option("--format", "about_format", type=click.Choice(["json", "text"]), hidden=True)
+@click.pass_obj
+def command(
+    cli: Cli,
+    files: tuple[str, ...],
+    batch_records: int,
+    max_age: float,
+    reject: Path | None,
+    max_rejects: int | None,
+    nan: str,
+    noise: str,
+    strict: bool,
+    plain: bool,
+    config: str | None,
+    about: bool,
+    about_format: str | None,
+) -> int:
+    """Change messages with the functions of a file.
+
+    A function named like a stream gets it as a DataFrame, batch by batch, and returns one. Every other
+    stream passes byte for byte.
+
+    \b
+    flow run tap-github | flow transform t.py | flow load target-csv
+    """
+    if about:
+        click.echo(json.dumps(_ABOUT, indent=2))
+        return EXIT_OK
+    specs = [*files, *_configured_files(config)]
+    if not specs:
+        raise click.UsageError("Name at least one file: flow transform t.py")
+    if max_rejects is not None and reject is None:
+        raise click.UsageError("--max-rejects needs --reject FILE.")
+    if sys.stdin.isatty():
+        raise ConfigError(
+            "There is nothing on stdin.", "Put it behind a tap: flow run TAP | flow transform t.py"
+        )
+    from flow_singer.interrupts import interruptible
+    from flow_singer.tabular.ahead import Ahead
+
+    with interruptible(), contextlib.closing(Ahead()) as ahead:
+        ahead.expect(_waiting_bytes())  # a second process starts while this one still loads pandas
+        from flow_singer.buffers import Limits
+        from flow_singer.tabular.memory import set_up_memory
+        from flow_singer.transforming import TransformOptions, transform_stream
+
+        options = TransformOptions(
+            plain=plain,
+            limits=Limits(batch_records=batch_records, max_age_s=max_age),
+            reject=reject,
+            max_rejects=max_rejects,
+            nan="null" if nan == "null" else "error",
+            forward_noise=noise == "stderr",
+            strict=strict,
+        )
+        set_up_memory()
+        out = os.dup(1)
+        os.dup2(2, 1)  # print() in the user's file must not end up among the messages
+        result = transform_stream(specs, options, source=0, out=out, ahead=ahead)
+    if result.rejects:
+        tell(f"{result.rejects} records set aside in {reject}.", rejects=result.rejects, file=str(reject))
+    return EXIT_REJECTS if result.rejects else EXIT_OK
+
+
+def _waiting_bytes() -> int:
+    """How much of the input is there at once, where that is plenty: a large file, nothing of a pipe."""
+    status = os.fstat(0)
+    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_size >= _LARGE_BYTES else 0
+
+
+_LARGE_BYTES = 256 << 20
+
+
+_ABOUT = {
+    "name": "flow-transform",
+    "description": "pandas functions as a Singer mapper",
+    "capabilities": ["stream-maps"],
+    "settings": [{"name": "files", "kind": "array", "description": "Python files with functions"}],
+}
+
+
+def _configured_files(config: str | None) -> list[str]:
+    if config is None:
+        return []
+    from flow_singer.prepare import read_config
+
+    files = read_config(config)[0].get("files", [])
+    if not isinstance(files, list) or not all(isinstance(one, str) for one in files):
+        raise ConfigError("--config: 'files' is not a list of paths.", 'For example: {"files": ["t.py"]}')
+    return files

@@ -1,0 +1,47 @@
+"""The formats of a package's files, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flow_singer.datapackage.table import RowFile
+
+FormatName = Literal["csv", "jsonl", "parquet"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a descriptor says of a file's format."""
+
+    name: FormatName
+    extension: str
+    mediatype: str
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format("csv", "csv", "text/csv"),
+    "jsonl": Format("jsonl", "jsonl", "application/jsonl"),
+    "parquet": Format("parquet", "parquet", "application/vnd.apache.parquet"),
+}
+
+
+def open_file(format_name: FormatName, path: Path, *, csv_null: str | None = None) -> RowFile:
+    """Make a new file of rows."""
+    if format_name == "parquet":
+        from flow_singer.datapackage.parquet import ParquetFile
+
+        return ParquetFile(path)
+    from flow_singer.datapackage.textfile import Layout, TextFile
+
+    layout: Layout
+    if format_name == "csv":
+        from flow_singer.datapackage.csvfile import CsvLayout
+
+        layout = CsvLayout(csv_null or "")
+    else:
+        from flow_singer.datapackage.jsonl import JsonLayout
+
+        layout = JsonLayout()
+    return TextFile(path, layout)

@@ -1,0 +1,322 @@
+"""Parquet, typed by what the SCHEMA says and every value bears out.
+
+A type is chosen for a whole file and must hold each value exactly, so it is known only at the end: until
+then the columns lie beside as Arrow data. What a column can be, first choice first:
+
+- integer: int64, decimal128, string
+- number: double, decimal128, string; double unless digits would be lost
+- decimal (`multipleOf`, `singer.decimal`): decimal128 with the most digits any value needs, string
+- boolean: bool, string
+- date-time: timestamp in microseconds, UTC (the instant stays, an offset goes); the same without a zone where
+  no value has one; string
+- date: date32, string
+- nested and mixed values: string, as JSON
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from flow_singer.datapackage.fitting import casts
+from flow_singer.datapackage.texts import plain_texts
+from flow_singer.schema import Kind, Property
+from flow_singer.tabular.batch import Column, json_texts
+from flow_singer.tabular.text import TEXT
+
+_CHOICES: dict[Kind, tuple[str, ...]] = {
+    "integer": ("int64", "decimal", "string"),
+    "number": ("double", "decimal", "string"),
+    "decimal": ("decimal", "string"),
+    "decimal-text": ("decimal", "string"),
+    "boolean": ("bool", "string"),
+    "date-time": ("instant", "local", "string"),
+    "date": ("date", "string"),
+    "string": ("string",),
+    "json": ("json",),
+}
+_TYPES = {
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "instant": pa.timestamp("us", "UTC"),
+    "local": pa.timestamp("us"),
+    "date": pa.date32(),
+    "string": TEXT,
+    "json": TEXT,
+}
+_DOUBLE_DIGITS = 15
+"""A decimal of so many digits is told from its neighbours by a double."""
+_DECIMAL_DIGITS = 38
+ROW_GROUP_ROWS = 100_000
+
+
+class ParquetFile:
+    """Rows of one stream in Parquet.
+
+    Args:
+        path: the file to write.
+    """
+
+    decides = frozenset({"integer", "number", "boolean", "datetime", "date"})
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._columns_path = path.with_name(path.name + ".columns")
+        self._columns = self._columns_path.open("xb")
+        self._sizes: list[int] = []
+        self._kinds: list[Kind] = []
+        self._chosen: list[_Choice] = []
+        self._failed: set[int] = set()
+        """Columns whose first choice some value has refused."""
+        self._mixed: set[int] = set()
+        """Columns that came under SCHEMAs of several kinds."""
+
+    def append(
+        self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
+    ) -> None:
+        """Take `count` rows; `names` may only grow from call to call, at the end."""
+        self._try_first_choices(cells)
+        arrays = [pa.nulls(count, TEXT) if column is None else column.values for _, column in cells]
+        as_json = bytes(column is None or column.as_json for _, column in cells)
+        batch = pa.record_batch(
+            [*arrays, pa.nulls(count)],  # the last one holds the number of rows where there is no column
+            schema=pa.schema(
+                [*(pa.field(str(i), a.type) for i, a in enumerate(arrays)), pa.field("", pa.null())],
+                {b"as_json": as_json.hex().encode()},
+            ),
+        )
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(
+            sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
+        ) as writer:
+            writer.write_batch(batch)
+        data = sink.getvalue()
+        self._columns.write(data)
+        self._sizes.append(data.size)
+
+    def finish(
+        self, names: Sequence[str], properties: Sequence[Property], keep: npt.NDArray[np.bool_] | None
+    ) -> dict[str, str]:
+        """Choose the types and write the file.
+
+        Args:
+            names: the names of all columns.
+            properties: of the same columns.
+            keep: which rows stay; None keeps all.
+
+        Returns:
+            Table Schema types, by column name, that differ from those of the properties.
+        """
+        self._columns.close()
+        chosen = self._choose(properties)
+        schema = pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)])
+        # One thread compresses a row group while this one makes the next.
+        with pq.ParquetWriter(self.path, schema, compression="zstd") as writer, _Behind() as behind:
+            waiting: list[pa.RecordBatch] = []
+            row = rows = 0
+            for columns, count in self._read(properties):
+                arrays = [
+                    choice.convert(one, column) if column else pa.nulls(count, choice.type)
+                    for one, choice, column in zip(properties, chosen, columns, strict=True)
+                ]
+                batch = pa.record_batch(arrays, schema=schema)
+                if keep is not None:
+                    batch = batch.filter(pa.array(keep[row : row + count]))
+                row += count
+                rows += batch.num_rows
+                waiting.append(batch)
+                if rows >= ROW_GROUP_ROWS:
+                    behind.do(writer.write_table, pa.Table.from_batches(waiting))
+                    waiting, rows = [], 0
+            if rows:
+                behind.do(writer.write_table, pa.Table.from_batches(waiting))
+        self._columns_path.unlink()
+        return {
+            name: "string"
+            for name, choice, one in zip(names, chosen, properties, strict=True)
+            if choice.name == "string" and one.kind != "string"
+        }
+
+    def close(self) -> None:
+        """Let go of the files where they are."""
+        self._columns.close()
+
+    def _read(self, properties: Sequence[Property]) -> Iterator[tuple[list[Column | None], int]]:
+        with self._columns_path.open("rb") as file:
+            for size in self._sizes:
+                batch = pa.ipc.open_stream(file.read(size)).read_next_batch()
+                as_json = bytes.fromhex(batch.schema.metadata[b"as_json"].decode())
+                columns: list[Column | None] = [
+                    Column(values, bool(flag)) for values, flag in zip(batch.columns, as_json, strict=False)
+                ]
+                columns += [None] * (len(properties) - len(columns))
+                yield columns, batch.num_rows
+
+    def _try_first_choices(self, cells: Sequence[tuple[Property, Column | None]]) -> None:
+        """Most columns are what their SCHEMA says, which is known when their last row has come."""
+        for i, (one, column) in enumerate(cells):
+            if i == len(self._chosen):
+                self._kinds.append(one.kind)
+                self._chosen.append(_Choice(list(_CHOICES[one.kind])))
+            if one.kind != self._kinds[i]:
+                self._mixed.add(i)
+            if column is None or i in self._failed | self._mixed or len(_CHOICES[one.kind]) == 1:
+                continue
+            if not self._chosen[i].fits(one, column):
+                self._failed.add(i)
+
+    def _choose(self, properties: Sequence[Property]) -> list[_Choice]:
+        chosen = self._chosen
+        undecided: set[int] = set()
+        for i, one in enumerate(properties):
+            choices = _Choice(list(_CHOICES[one.kind]))
+            if i == len(chosen):
+                chosen.append(choices)  # of a column that no row had
+            elif one.kind != self._kinds[i] or i in self._mixed:
+                chosen[i] = choices
+            elif i in self._failed:
+                chosen[i] = choices
+                choices.names.pop(0)
+            else:
+                continue
+            if len(choices.names) > 1:
+                undecided.add(i)
+        while undecided:
+            failed: set[int] = set()
+            for columns, _ in self._read(properties):
+                for i in undecided - failed:
+                    column = columns[i]
+                    if column is not None and not chosen[i].fits(properties[i], column):
+                        failed.add(i)
+            for i in failed:
+                chosen[i].names.pop(0)
+            undecided = {i for i in failed if len(chosen[i].names) > 1}
+        return chosen
+
+
+class _Behind:
+    """Does one thing at a time in a thread; leaving the block waits for the last, and raises what it raised."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> _Behind:
+        return self
+
+    def do(self, call: Callable[[pa.Table], None], table: pa.Table) -> None:
+        """Wait for what was begun before, and begin this."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._pool.submit(call, table)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._pool.shutdown()
+        if self._last is not None and error is None:
+            self._last.result()
+
+
+@dataclass
+class _Choice:
+    """What one column may still be."""
+
+    names: list[str]
+    integer_digits: int = 1
+    scale: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+    @property
+    def type(self) -> pa.DataType:
+        if self.name == "decimal":
+            return pa.decimal128(_DECIMAL_DIGITS, self.scale)
+        return _TYPES[self.name]
+
+    def fits(self, one: Property, column: Column) -> bool:
+        values = column.values
+        match self.name:
+            case "int64":
+                return bool(values.type == pa.int64() or values.null_count == len(values))
+            case "bool":
+                return bool(values.type == pa.bool_() or values.null_count == len(values))
+            case "double":
+                return _doubles_hold(json_texts(column))
+            case "decimal":
+                return self._grow(plain_texts(one, column))
+            case "instant" | "local" | "date":
+                return values.null_count == len(values) or (
+                    not column.as_json
+                    and not pc.any(pc.starts_with(values, "0000-"), min_count=0).as_py()
+                    and casts(values, self.type)
+                )
+        return True
+
+    def convert(self, one: Property, column: Column) -> pa.Array:
+        if self.name == "json":
+            return json_texts(column)
+        if column.values.type == self.type and not column.as_json:
+            return column.values
+        texts = plain_texts(one, column)
+        if self.name == "decimal":
+            texts = _without_exponents(texts)
+        return texts.cast(self.type)
+
+    def _grow(self, texts: pa.Array) -> bool:
+        """Make room for the digits of `texts`; False where no decimal128 has that much."""
+        plain = _without_exponents(texts)
+        if plain is None or not casts(plain, pa.decimal256(76, 38)):
+            return False
+        digits = pc.utf8_length(pc.replace_substring_regex(plain, r"^[+-]?0*|\..*$", ""))
+        fraction = pc.utf8_length(pc.replace_substring_regex(plain, r"^[^.]*\.?", ""))
+        self.integer_digits = max(self.integer_digits, pc.max(digits).as_py() or 0)
+        self.scale = max(self.scale, pc.max(fraction).as_py() or 0)
+        return self.integer_digits + self.scale <= _DECIMAL_DIGITS
+
+
+def _doubles_hold(texts: pa.Array) -> bool:
+    """Whether a double tells each number from all others of as many digits."""
+    doubtful = pc.or_(
+        pc.greater(pc.binary_length(texts), _DOUBLE_DIGITS), pc.match_substring(texts, "e", ignore_case=True)
+    )
+    texts = texts.filter(doubtful)
+    written = texts.cast(pa.float64()).cast(TEXT)  # the shortest text, as Python's but for exponents
+    doubted = texts.filter(pc.not_equal(texts, written)).to_pylist()
+    try:
+        return all(Decimal(text) == Decimal(repr(float(text))) for text in doubted)
+    except InvalidOperation:  # an exponent of some twenty digits
+        return False
+
+
+def _without_exponents(texts: pa.Array) -> pa.Array | None:
+    """The same numbers in plain digits; None where a text is no number or has hundreds of digits."""
+    if not pc.any(pc.match_substring_regex(texts, "[^0-9.-]"), min_count=0).as_py():
+        return texts
+    plain: list[Any] = []
+    for text in texts.to_pylist():
+        if text is None or re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+            plain.append(text)
+            continue
+        try:
+            if not re.fullmatch("[-+.0-9eE]+", text):  # Python also reads 1_000, blanks and foreign digits
+                return None
+            number = Decimal(text)
+        except InvalidOperation:
+            return None
+        if not number.is_finite() or abs(number.adjusted()) > _DECIMAL_DIGITS:
+            return None
+        plain.append(f"{number:f}")
+    return pa.array(plain, TEXT)

@@ -1,0 +1,182 @@
+"""Base of the bundled targets: command line and settings by the Singer SDK, messages by the block.
+
+The SDK validates, copies and re-reads each record, some 5 000 a second. Here the lines of stdin go as they
+are to the [`Loader`][flow_singer.datapackage.load.Loader]; nothing of the SDK sees a record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
+
+import click
+from singer_sdk import Target
+from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.io_base import SingerMessageType, SingerReader
+
+from flow_singer.errors import EXIT_INTERNAL, FlowError, IncompleteError
+
+if TYPE_CHECKING:
+    from flow_singer.datapackage.load import Loader, Sink
+
+    class FileSink(Sink, Protocol):
+        """A sink whose files are published together, or not at all."""
+
+        keeps_earlier_runs: bool
+        """Whether what earlier runs loaded stays. Where it is replaced, the next run must bring everything
+        again: then no STATE is printed, so that no bookmark ever moves."""
+
+        def publish(self) -> object:
+            """Make everything durable and visible."""
+
+        def abandon(self) -> None:
+            """Publish nothing more."""
+
+
+BLOCK_BYTES = 1 << 18
+IDLE_S = 1.0
+
+
+class _BlockReader(SingerReader):
+    """Hands the whole input to a function instead of line by line to callbacks."""
+
+    read: Callable[[Any], Counter[str]]
+
+    def process_lines(self, file_input: IO[str] | None, callbacks: object) -> Counter[str]:
+        return self.read(file_input)
+
+
+class BatchTarget(Target):
+    """A target that writes files, batch by batch."""
+
+    message_reader_class = _BlockReader
+    capabilities: ClassVar[list[Any]] = [PluginCapabilities.ABOUT, PluginCapabilities.ACTIVATE_VERSION]
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if isinstance(self.message_reader, _BlockReader):
+            self.message_reader.read = self._read_messages
+        self._loader: Loader | None = None
+        self._sink: FileSink | None = None
+
+    @abstractmethod
+    def open_sink(self) -> FileSink:
+        """Make what takes the records, from the settings."""
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add none of the SDK's settings: what works record by record does not apply here."""
+
+    def process_endofpipe(self) -> None:
+        """Publish, and only then write the last STATE, where the next run may resume from it.
+
+        Raises:
+            IncompleteError: the stream's marks say that it is not complete.
+        """
+        if self._loader is None or self._sink is None:
+            return
+        with _Abandoning(self._sink), contextlib.closing(self._loader):
+            loaded = self._loader.finish()
+            if loaded.incomplete:
+                raise IncompleteError(
+                    f"The stream is not complete: {loaded.incomplete}. Nothing of it was published.",
+                    "Find the first error of the stages before this one, and run again.",
+                )
+            self._sink.publish()
+        self._loader.release_state()
+
+    def _read_messages(self, file_input: IO[Any] | None) -> Counter[str]:
+        from flow_singer.datapackage.load import Loader
+        from flow_singer.tabular.memory import set_up_memory
+
+        set_up_memory()
+        self._sink = self.open_sink()
+        emit = _write_state if self._sink.keeps_earlier_runs else None
+        self._loader = loader = Loader(self._sink, emit_state=emit)
+        with _Abandoning(self._sink):
+            for block in _blocks(file_input, loader.tick):
+                loader.push(block)
+        return Counter({SingerMessageType.RECORD: sum(loader.loaded.records.values())})
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """End without publishing; the SDK would take what came so far for the whole."""
+        sys.exit(128 + signum)
+
+    # The SDK's own loop is never entered.
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    _process_record_message = _process_schema_message
+    _process_state_message = _process_schema_message
+    _process_activate_version_message = _process_schema_message
+    _process_batch_message = _process_schema_message
+
+
+class _Abandoning:
+    """Abandons the sink at any error, and tells two of them in the SDK's words."""
+
+    def __init__(self, sink: FileSink) -> None:
+        self._sink = sink
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from flow_singer.datapackage.load import MissingKeyError, RecordBeforeSchemaError
+
+        if error is None:
+            return
+        self._sink.abandon()
+        if isinstance(error, RecordBeforeSchemaError):
+            raise RecordsWithoutSchemaException(str(error)) from error
+        if isinstance(error, MissingKeyError):
+            raise MissingKeyPropertiesError(str(error)) from error
+
+
+def _blocks(file: IO[Any] | None, idle: Callable[[], None]) -> Iterator[bytes]:
+    """The input in blocks; `idle` is called about once a second while nothing arrives."""
+    if file is None:
+        handle = sys.stdin.fileno()
+        while True:
+            while not select.select([handle], [], [], IDLE_S)[0]:
+                idle()
+            block = os.read(handle, BLOCK_BYTES)
+            if not block:
+                return
+            yield block
+    binary = getattr(file, "buffer", file)
+    while data := binary.read(BLOCK_BYTES):
+        yield data.encode() if isinstance(data, str) else data
+
+
+def _write_state(value: bytes) -> None:
+    sys.stdout.buffer.write(value + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def run_target(name: str, target: Callable[[], type[Target]]) -> None:
+    """Run a target's command line; an error ends it with one message.
+
+    Args:
+        name: the command's name.
+        target: imports the target's class.
+    """
+    from flow_singer.datapackage.startup import arrow_without_pandas
+
+    arrow_without_pandas()
+    try:
+        target().cli()
+    except IncompleteError as exc:
+        click.echo(f"{name}: {exc}", err=True)
+        sys.exit(exc.exit_code)
+    except (FlowError, RecordsWithoutSchemaException, MissingKeyPropertiesError, OSError) as exc:
+        click.echo(f"{name}: {exc}", err=True)
+        sys.exit(EXIT_INTERNAL)

@@ -1,0 +1,141 @@
+"""A file of lines that is written as rows come, and corrected at the end where columns or rows changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flow_singer.datapackage.texts import line_bytes, lines_of, offsets_of
+from flow_singer.schema import Property
+from flow_singer.tabular.batch import Column
+from flow_singer.tabular.text import TEXT
+
+CHUNK_ROWS = 20_000
+
+
+class Layout(Protocol):
+    """What a format of lines has to say."""
+
+    end_characters: int
+    """How many characters end each line; all of them one byte."""
+
+    def header(self, names: Sequence[str]) -> bytes:
+        """What stands before the rows."""
+
+    def lines(
+        self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
+    ) -> pa.Array:
+        """One line per row."""
+
+    def padding(self, names: Sequence[str], first: bool) -> str:
+        """What ends a row that lacks the columns `names`; `first` where it has no column at all."""
+
+
+@dataclass
+class _Part:
+    """Rows with the same columns."""
+
+    names: list[str]
+    rows: int = 0
+
+
+class TextFile:
+    """Rows of one stream in a format of lines.
+
+    The lengths of lines go to a second file, 8 bytes a row, so that rows can be found again whatever
+    line ends their cells hold.
+
+    Args:
+        path: the file to write.
+        layout: the format.
+    """
+
+    decides: frozenset[str] = frozenset()
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.path = path
+        self._layout = layout
+        self._lengths_path = path.with_name(path.name + ".lengths")
+        self._file = path.open("xb")
+        self._lengths = self._lengths_path.open("xb")
+        self._parts: list[_Part] = []
+
+    def append(
+        self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
+    ) -> None:
+        """Write `count` rows; `names` may only grow from call to call, at the end."""
+        if not self._parts or self._parts[-1].names != names:
+            if not self._parts:
+                self._file.write(self._layout.header(names))
+            self._parts.append(_Part(list(names)))
+        lines = self._layout.lines(names, cells, count)
+        self._file.write(line_bytes(lines))
+        self._lengths.write(np.diff(offsets_of(lines)).tobytes())
+        self._parts[-1].rows += count
+
+    def finish(
+        self, names: Sequence[str], properties: Sequence[Property], keep: npt.NDArray[np.bool_] | None
+    ) -> dict[str, str]:
+        """End the file.
+
+        Args:
+            names: the names of all columns.
+            properties: of the same columns; lines need none.
+            keep: which rows stay; None keeps all.
+
+        Returns:
+            Table Schema types that differ from those of the properties: none.
+        """
+        if not self._parts:
+            self._file.write(self._layout.header(names))
+        self._close()
+        if keep is not None or (self._parts and self._parts[0].names != names):
+            self._rewrite(names, keep)
+        self._lengths_path.unlink()
+        return {}
+
+    def close(self) -> None:
+        """Let go of the files where they are."""
+        self._file.close()
+        self._lengths.close()
+
+    def _close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.close()
+
+    def _rewrite(self, names: Sequence[str], keep: npt.NDArray[np.bool_] | None) -> None:
+        beside = self.path.with_name(self.path.name + ".new")
+        with beside.open("xb") as file:
+            file.write(self._layout.header(names))
+            row = 0
+            for part, lines in self._read():
+                kept = lines if keep is None else lines.filter(pa.array(keep[row : row + len(lines)]))
+                row += len(lines)
+                missing = names[len(part.names) :]
+                if missing:
+                    padding = self._layout.padding(missing, not part.names)
+                    cut = pc.utf8_slice_codeunits(kept, 0, -self._layout.end_characters)
+                    kept = pc.binary_join_element_wise(cut, pa.scalar(padding, TEXT), pa.scalar("", TEXT))
+                file.write(line_bytes(kept))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, self.path)
+
+    def _read(self) -> Iterator[tuple[_Part, pa.Array]]:
+        with self.path.open("rb") as file, self._lengths_path.open("rb") as lengths_file:
+            file.seek(len(self._layout.header(self._parts[0].names)))
+            for part in self._parts:
+                for start in range(0, part.rows, CHUNK_ROWS):
+                    lengths = np.fromfile(
+                        lengths_file, dtype=np.int64, count=min(CHUNK_ROWS, part.rows - start)
+                    )
+                    yield part, lines_of(file.read(int(lengths.sum())), lengths)

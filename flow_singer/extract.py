@@ -1,0 +1,331 @@
+"""Run one tap: catalog, state, process, relay.
+
+The tap's stdout goes on untouched but for the marks; see `messages.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flow_singer.catalog import legacy_properties, selected_streams
+from flow_singer.discovery import cache_folder, capabilities
+from flow_singer.errors import FlowError, MessageError, TapError
+from flow_singer.interrupts import Interrupted
+from flow_singer.marks import Header, MessageWriter
+from flow_singer.masking import mask
+from flow_singer.messages import MessageReader, Run, excerpt
+from flow_singer.prepare import PreparedPlugin
+from flow_singer.project import Project
+from flow_singer.runfolder import config_changed, run_folder, write_config
+from flow_singer.runner import Process, describe_end, ended_silently, read_blocks, running, write_all
+from flow_singer.state import StateStore
+from flow_singer.tapcatalog import make_catalog
+from flow_singer.tapoptions import TapOptions
+from flow_singer.tapstate import Bookmark, find_bookmark, resumed_streams
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TapResult:
+    """What a tap sent.
+
+    Attributes:
+        records: per stream.
+        size_bytes: of all messages.
+        seconds: from its start to its end.
+    """
+
+    records: dict[str, int] = field(default_factory=dict)
+    size_bytes: int = 0
+    seconds: float = 0.0
+
+
+class _All:
+    """Every stream."""
+
+    def __contains__(self, stream: object) -> bool:
+        return True
+
+
+def run_tap(
+    tap: PreparedPlugin,
+    project: Project | None,
+    store: StateStore | None,
+    options: TapOptions,
+    *,
+    out: int,
+    environ: Mapping[str, str],
+    show: Callable[[str, str], None],
+    progress: Callable[[MessageReader], None],
+) -> TapResult:
+    """Run a tap and relay its messages.
+
+    Args:
+        tap: ready to start.
+        project: for catalogs that were discovered before; None without meltano.yml.
+        store: bookmarks; None where none are kept.
+        options: what was asked.
+        out: file descriptor that gets the messages.
+        environ: this process's environment.
+        show: gets (name, line) of what the tap writes on stderr.
+        progress: called about twice a second.
+
+    Raises:
+        TapError: it failed, or what it wrote is no stream.
+        MessageError: it wrote something that is no message.
+        BrokenPipeError: the reader is gone; the tap is stopped.
+        Interrupted: a signal came; the tap is stopped.
+    """
+    cache = cache_folder(tap.found, project, environ=environ)
+    able = capabilities(tap.found, env=tap.env, cache=cache)
+    bookmark = find_bookmark(tap, project, store, options)
+    with run_folder(project) as folder:
+        config = write_config(folder, tap.name, tap.config)
+        arguments = ["--config", str(config)]
+        catalog = make_catalog(tap, able, config, cache, options, lambda line: show(tap.name, line))
+        if catalog is not None:
+            option = "--catalog" if "catalog" in able or "properties" not in able else "--properties"
+            document = catalog if option == "--catalog" else legacy_properties(catalog)
+            arguments += [option, _write(folder / "catalog.json", document)]
+        if bookmark.value is not None:
+            if "state" in able:
+                (folder / "state.json").write_bytes(bookmark.value)
+                arguments += ["--state", str(folder / "state.json")]
+            else:
+                logger.warning("%s cannot resume (no --state); it begins at the beginning.", tap.name)
+                bookmark = Bookmark(bookmark.state_id)
+        header = Header(
+            uuid.uuid4().hex,
+            tap.name,
+            project.environment if project else None,
+            bookmark.state_id if bookmark.value is not None else None,
+            resumed_streams(bookmark.value, catalog),
+            options.full_refresh,
+        )
+        try:
+            with running(
+                tap.name,
+                [*tap.found.command, *arguments],
+                error=TapError,
+                env=tap.env,
+                show=lambda line: show(tap.name, mask(line, tap.secrets)),
+            ) as process:
+                relay = _Relay(
+                    process,
+                    None if options.plain else header,
+                    out,
+                    tap,
+                    options,
+                    bookmark,
+                    _expected(catalog),
+                    progress,
+                )
+                return relay.run()
+        finally:
+            _keep_config(tap, config)
+
+
+def _expected(catalog: Mapping[str, Any] | None) -> set[str]:
+    """Names of the streams that the tap will write; empty where nobody knows."""
+    if catalog is None:
+        return set()
+    chosen = selected_streams(catalog)
+    return {str(one.get("stream")) for one in catalog["streams"] if one.get("tap_stream_id") in chosen}
+
+
+class _Relay:
+    """Moves a tap's messages to `out`, and says at the end how it went."""
+
+    def __init__(
+        self,
+        process: Process,
+        header: Header | None,
+        out: int,
+        tap: PreparedPlugin,
+        options: TapOptions,
+        bookmark: Bookmark,
+        expected: set[str],
+        progress: Callable[[MessageReader], None],
+    ) -> None:
+        self._process = process
+        self._out = out
+        self._tap = tap
+        self._limit = options.limit
+        self._bookmark = bookmark
+        self._progress = progress
+        noise = (
+            (lambda line: logger.warning("%s: %s", tap.name, excerpt(line)))
+            if options.forward_noise
+            else None
+        )
+        self._reader = MessageReader(_All(), noise=noise)
+        self._writer = MessageWriter(lambda data: write_all(out, data), header)
+        self._limited: dict[str, int] = {}
+        self._expected = expected
+        self._started = time.monotonic()
+
+    def run(self) -> TapResult:
+        self._run()
+        return TapResult(
+            dict(self._writer.records), self._reader.size_bytes, time.monotonic() - self._started
+        )
+
+    def _run(self) -> None:
+        try:
+            if self._relay():
+                self._stop(mute=True)
+            elif code := self._wait():
+                raise self._failure(code)
+        except BrokenPipeError:
+            self._stop(mute=True)
+            raise
+        except FlowError as error:
+            self._stop()
+            self._finish(error)
+            raise
+        except Interrupted as interrupted:
+            self._stop(mute=True)
+            self._finish_soon(interrupted)
+            raise
+        if self._bookmark.value is not None and not self._writer.lines:
+            # A tap that says nothing must not make the next stage forget where it was.
+            self._writer.state(b'{"type":"STATE","value":' + self._bookmark.value.strip() + b"}")
+        self._writer.finish(ok=True)
+
+    def _relay(self) -> bool:
+        """Relay to the end of the tap's stdout, or until every stream has as many records as were asked for."""
+        last_shown = 0.0
+        idle = ended_silently(self._process)
+        for block in read_blocks(self._process.stdout, watch=self._out, idle=idle):
+            for run in self._reader.push(block):
+                self._handle(run)
+            if self._limit is not None and self._expected and self._expected <= self._full_streams():
+                return True
+            if (now := time.monotonic()) - last_shown > 0.5:
+                last_shown = now
+                self._progress(self._reader)
+        try:
+            for run in self._reader.finish():
+                self._handle(run)
+        except MessageError as error:
+            if code := self._wait():  # it died in the middle of a line
+                raise self._failure(code) from error
+            raise
+        return False
+
+    def _handle(self, run: Run) -> None:
+        match run.type:
+            case "RECORD" if self._limit is not None:
+                self._write_limited(run)
+            case "RECORD":
+                self._writer.stream_records(run.stream or "", run.data, run.count)
+            case "SCHEMA":
+                self._writer.schema(run.data[:-1])
+            case "STATE":
+                if self._limit is None:
+                    self._writer.state(run.data[:-1])
+            case _:
+                if self._limit is None:
+                    self._writer.other(run.data, run.count)
+
+    def _write_limited(self, run: Run) -> None:
+        stream, limit = run.stream or "", self._limit or 0
+        left = limit - self._limited.get(stream, 0)
+        if left <= 0:
+            return
+        lines = run.lines[:left]
+        self._limited[stream] = self._limited.get(stream, 0) + len(lines)
+        self._writer.stream_records(stream, b"\n".join(lines) + b"\n", len(lines))
+
+    def _full_streams(self) -> set[str]:
+        return {stream for stream, count in self._limited.items() if count >= (self._limit or 0)}
+
+    def _wait(self) -> int:
+        """Wait for a tap whose stdout has ended."""
+        code = self._process.wait(_LINGER_S)
+        if code is None:
+            self._process.stop()
+            raise TapError(
+                f"{self._tap.name} closed its stdout but did not end within {_LINGER_S:.0f} seconds.",
+                "It hangs in its own clean-up; its stream is not taken for a complete one.",
+            )
+        return code
+
+    def _failure(self, code: int) -> TapError:
+        records = self._reader.records
+        last = next(reversed(records), None)
+        after = f" after {sum(records.values())} records" if records else " before its first record"
+        after += f", the last of stream '{last}'" if last else ""
+        said = [line for line in self._process.last_lines if line.strip()]
+        words = f' Its last line was: "{mask(said[-1], self._tap.secrets)[:300]}"' if said else ""
+        return TapError(
+            f"{self._tap.name} {describe_end(code)}{after}.{words}",
+            f"Its settings come from meltano.yml, .env, variables {_prefix(self._tap.name)}_* and --config. "
+            "Bookmarks stay where the data is safe.",
+        )
+
+    def _stop(self, *, mute: bool = False) -> None:
+        """End the tap; `mute` where it would only complain of that."""
+        if mute:
+            self._process.mute()
+        # The signal first: at a closed pipe most taps print a traceback. Still, it must be closed: one that
+        # heeds the signal may be blocked by a full pipe.
+        self._process.tell(signal.SIGTERM)
+        self._process.close_stdout()
+        self._process.stop(ask=False)
+
+    def _finish(self, error: FlowError | Interrupted) -> None:
+        """Tell the next stage that this stream is cut short, if it still listens."""
+        reason = error.message if isinstance(error, FlowError) else f"the run was stopped by {error}"
+        try:
+            self._writer.finish(ok=False, code=error.exit_code, reason=reason)
+        except OSError:
+            logger.debug("The next stage is gone too.")
+
+    def _finish_soon(self, interrupted: Interrupted) -> None:
+        """The same for a run that was told to end: a next stage that hangs must not keep it."""
+        finishing = threading.Thread(target=self._finish, args=(interrupted,), daemon=True)
+        finishing.start()
+        finishing.join(_TRAILER_S)
+
+
+_TRAILER_S = 2.0
+_LINGER_S = 60.0
+
+
+def _prefix(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def _write(path: Path, document: Any) -> str:
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return str(path)
+
+
+def _keep_config(tap: PreparedPlugin, config: Path) -> None:
+    """A tap may rewrite its config (rotated tokens): put that back into the user's file, or say so."""
+    changed = config_changed(config, tap.config)
+    if changed is None:
+        return
+    if tap.config_file is not None:
+        from flow_singer.files import write_atomic
+
+        write_atomic(tap.config_file, json.dumps(changed, indent=2).encode(), mode=0o600)
+        return
+    keys = sorted(key for key in changed if changed[key] != tap.config.get(key))
+    logger.warning(
+        "%s changed its own settings (%s). Flow does not write them into meltano.yml; give the config as a "
+        "file with --config to keep such changes.",
+        tap.name,
+        ", ".join(keys),
+    )

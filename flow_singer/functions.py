@@ -1,0 +1,284 @@
+"""The user's file: load it, and find the function for a stream.
+
+The file is plain Python. A public function named like a stream gets that stream; `@transform` says anything
+that the name cannot. Nothing here runs a function.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from flow_singer.errors import ConfigError, TransformError
+
+Mode = Literal["batch", "rows", "whole", "package"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ATTRIBUTE = "__flow_transform__"
+
+
+@dataclass(frozen=True)
+class _Options:
+    streams: tuple[str, ...] = ()
+    into: dict[str, list[str] | None] | None = None
+    key: list[str] | None = None
+    mode: Mode = "batch"
+    check_split: bool = True
+    incremental: bool = False
+
+
+def transform(
+    *streams: str,
+    into: str | Sequence[str] | Mapping[str, Sequence[str] | None] | None = None,
+    key: Sequence[str] | None = None,
+    whole: bool = False,
+    batch: bool = False,
+    rows: bool = False,
+    incremental: bool = False,
+) -> Callable[[F], F]:
+    """Say what a function of the user's file does; the function itself stays as it is.
+
+    Args:
+        *streams: the streams it gets, in the order of its parameters; patterns such as `db-*` for a function
+            of one parameter; none: the stream that the function is named after.
+        into: the stream it makes; or several, each with its key properties (None: the input's).
+        key: key properties of the result, where the function drops or renames the input's; [] for none.
+        whole: it needs every row at once (join, group by, sort): it is called once, at the end.
+        batch: it is right for any batch of rows, though its results differ from batch to batch; switches the
+            split check off.
+        rows: it takes one record (a dict) and returns one, None, or several.
+        incremental: a `whole` function that is meant to see only what is new since the last run.
+
+    Raises:
+        TypeError: the arguments contradict each other.
+
+    Example:
+        @transform("public-orders", into={"orders": ["id"]})
+        def clean(df):
+            return df[df["total"] > 0]
+    """
+    if whole + batch + rows > 1:
+        raise TypeError("transform: whole=, batch= and rows= exclude each other")
+    if len(streams) > 1 and not whole:
+        raise TypeError("transform: a function of several streams needs whole=True")
+    if isinstance(key, str):
+        raise TypeError(f'transform: key must be a list of names: key=["{key}"]')
+    targets: dict[str, list[str] | None] | None = None
+    if isinstance(into, str):
+        targets = {into: None}
+    elif isinstance(into, Mapping):
+        targets = {name: None if keys is None else list(keys) for name, keys in into.items()}
+    elif into is not None:
+        targets = dict.fromkeys(into)
+    mode: Mode = "whole" if whole else "rows" if rows else "batch"
+    options = _Options(
+        streams, targets, None if key is None else list(key), mode, not (batch or rows), incremental
+    )
+
+    def mark(function: F) -> F:
+        setattr(function, _ATTRIBUTE, options)
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True)
+class StreamFunction:
+    """One usable function of a user's file.
+
+    Attributes:
+        call: the function.
+        name: its name.
+        streams: the streams or patterns it is for; empty for a package function.
+        into: output streams and their keys, None: the input stream's name.
+        key: key properties of the result, None: the input's.
+        mode: how it is called.
+        check_split: whether the split check applies.
+        incremental: whether it may see only an increment.
+        declared: whether `@transform` says that it is a transform.
+        path: the file.
+        line: the line of its `def`.
+    """
+
+    call: Callable[..., Any]
+    name: str
+    streams: tuple[str, ...]
+    into: dict[str, list[str] | None] | None
+    key: list[str] | None
+    mode: Mode
+    check_split: bool
+    incremental: bool
+    declared: bool
+    path: Path
+    line: int
+
+    @property
+    def where(self) -> str:
+        """File, line and name, for messages."""
+        return f"{self.path.name}:{self.line}, function '{self.name}'"
+
+    def takes(self, stream: str) -> bool:
+        """Whether this function is for the stream."""
+        if self.mode == "package":
+            return True
+        return any(
+            fnmatchcase(stream, name) or (not self.declared and _as_identifier(stream) == name)
+            for name in self.streams
+        )
+
+
+def _as_identifier(stream: str) -> str:
+    return re.sub(r"\W", "_", stream)
+
+
+def load_functions(spec: str) -> list[StreamFunction]:
+    """Load the functions of a file.
+
+    Args:
+        spec: `file.py`, or `file.py:function` for one of its functions.
+
+    Returns:
+        At least one function, in the order of definition.
+
+    Raises:
+        ConfigError: no such file, or no such function in it.
+        TransformError: the file cannot be imported, or has no usable function.
+    """
+    name, _, wanted = spec.rpartition(":") if re.search(r"\.py:\w+$", spec) else (spec, "", "")
+    path = Path(name)
+    if not path.is_file():
+        raise ConfigError(f"No such file: {name}.", "Give the path of a Python file with your functions.")
+    module = _import(path)
+    functions = [
+        _describe(value, path)
+        for value in vars(module).values()
+        if inspect.isfunction(value) and _is_usable(value, module.__name__)
+    ]
+    functions.sort(key=lambda one: one.line)
+    if wanted:
+        chosen = [one for one in functions if one.name == wanted]
+        if not chosen and callable(value := getattr(module, wanted, None)):
+            chosen = [_describe(value, path)]
+        if not chosen:
+            raise ConfigError(
+                f"{path} has no function '{wanted}'.",
+                f"It has: {', '.join(one.name for one in functions) or 'none'}.",
+            )
+        functions = chosen
+    if not functions:
+        raise TransformError(
+            f"{path} has no usable function.",
+            "Define one named like a stream, for example: def issues(df): return df",
+        )
+    return functions
+
+
+def _import(path: Path) -> Any:
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # at the end: a neighbour called csv.py must not stand in for the library's
+    module_name = path.stem
+    while module_name in sys.modules:  # a file called json.py must not replace the library's
+        module_name += "_"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is not a Python file.", "Its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as exc:
+        raise TransformError(
+            f"{exc.filename or path}, line {exc.lineno}: {exc.msg}: {(exc.text or '').strip()}",
+            "Correct the file; nothing was run.",
+        ) from exc
+    except (Exception, SystemExit) as exc:
+        where = error_line(exc, path)
+        raise TransformError(f"{path}{where}: {type(exc).__name__}: {exc}", f"Try: python {path}") from exc
+    return module
+
+
+def error_line(exc: BaseException, path: Path) -> str:
+    """`, line N`: the last line of the user's file that the error passed through."""
+    wanted = str(path.resolve())
+    for frame in reversed(traceback.extract_tb(exc.__traceback__)):
+        if Path(frame.filename).resolve() == Path(wanted):
+            return f", line {frame.lineno}"
+    return ""
+
+
+def _is_usable(value: Callable[..., Any], module_name: str) -> bool:
+    if hasattr(value, _ATTRIBUTE):
+        return True
+    return value.__module__ == module_name and not value.__name__.startswith("_")
+
+
+def _describe(value: Callable[..., Any], path: Path) -> StreamFunction:
+    options: _Options | None = getattr(value, _ATTRIBUTE, None)
+    line = value.__code__.co_firstlineno if hasattr(value, "__code__") else 0
+    name = getattr(value, "__name__", "function")
+    declared = options is not None
+    options = options or _Options()
+    parameters = [
+        p
+        for p in inspect.signature(value).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    ]
+    if not declared and name == "transform" and len(parameters) == 1:
+        options = replace(options, mode="package", check_split=False)
+    elif not declared and len(parameters) == 1 and parameters[0].name == "row":
+        options = replace(options, mode="rows", check_split=False)
+    if not options.streams and options.mode != "package":
+        options = replace(options, streams=(name,))
+    function = StreamFunction(
+        value,
+        name,
+        () if options.mode == "package" else options.streams,
+        options.into,
+        options.key,
+        options.mode,
+        options.check_split,
+        options.incremental,
+        declared,
+        path,
+        line,
+    )
+    expected = max(1, len(options.streams))
+    if declared and len(parameters) != expected and not _takes_any(value):
+        raise TransformError(
+            f"{function.where} has {len(parameters)} parameters, but it is declared for {expected} stream(s).",
+            "Give it one parameter for each stream that @transform names.",
+        )
+    return function
+
+
+def _takes_any(value: Callable[..., Any]) -> bool:
+    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(value).parameters.values())
+
+
+def function_for(stream: str, functions: Sequence[StreamFunction]) -> StreamFunction | None:
+    """The function that takes a stream: a name before a pattern, any of them before a package function.
+
+    Raises:
+        TransformError: two functions want it equally.
+    """
+    named = [one for one in functions if stream in one.streams]
+    other = [one for one in functions if one.mode != "package" and one.takes(stream)]
+    package = [one for one in functions if one.mode == "package"]
+    for candidates in (named, other, package):
+        if len(candidates) > 1:
+            raise TransformError(
+                f"Stream '{stream}' is wanted by two functions: {candidates[0].where} and {candidates[1].where}.",
+                "Join them into one, or put the second into a file of its own: flow transform a.py b.py",
+            )
+        if candidates:
+            return candidates[0]
+    return None

@@ -1,0 +1,120 @@
+"""Signals that ask Flow to stop, as an exception that always arrives.
+
+A handler that raises is at the mercy of the place where the signal strikes: in the midst of starting a process
+the handle to that process is lost, and Python throws away what is raised in a hook of `fork`, a finaliser or a
+callback. So the first is put off (`deferred`), and after the second the exception is raised again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from flow_singer.errors import EXIT_INTERRUPTED, EXIT_TERMINATED
+
+_AGAIN_S = 0.1
+
+
+class Interrupted(BaseException):
+    """Flow itself was asked to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """130 for Ctrl-C, 143 for SIGTERM and a closed terminal."""
+        return EXIT_INTERRUPTED if self.number == signal.SIGINT else EXIT_TERMINATED
+
+
+class _Watch:
+    """What is known of signals in this process; handlers run in the main thread only."""
+
+    def __init__(self) -> None:
+        self.deferrals = 0
+        self._number: int | None = None
+        self._raised: weakref.ref[Interrupted] | None = None
+        self._alarm_before: Any = signal.SIG_DFL
+        self._timer_before = (0.0, 0.0)
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Take the first signal; those that follow change nothing.
+
+        They must not be set to SIG_IGN here: Python complains of one that is already on its way.
+        """
+        if self._number is not None:
+            return
+        self._number = number
+        self._alarm_before = signal.signal(signal.SIGALRM, self._alarm)
+        self._timer_before = signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
+        self.deliver()
+
+    def _alarm(self, _number: int, _frame: FrameType | None) -> None:
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Raise `Interrupted` where a signal came, none is on its way, and nothing defers it."""
+        if self._number is not None and not self.deferrals and not self._is_on_its_way():
+            raise self._new()  # no variable holds it: once thrown away, it is gone
+
+    def clear(self) -> None:
+        """Forget the signal: it has arrived."""
+        if self._number is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._alarm_before)
+            signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
+        self._number = self._raised = None
+
+    def _is_on_its_way(self) -> bool:
+        return self._raised is not None and self._raised() is not None
+
+    def _new(self) -> Interrupted:
+        interrupted = Interrupted(self._number or signal.SIGTERM)
+        self._raised = weakref.ref(interrupted)
+        return interrupted
+
+
+_watch = _Watch()
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise `Interrupted` where SIGINT, SIGTERM or SIGHUP arrives; only the first one counts."""
+    watched = [one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _is_heeded(one)]
+    before = {one: signal.signal(one, _watch.handle) for one in watched}
+    show, sys.unraisablehook = sys.unraisablehook, lambda lost: _show_lost(lost, show)
+    try:
+        yield
+    finally:
+        _watch.clear()
+        sys.unraisablehook = show
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _show_lost(lost: sys.UnraisableHookArgs, show: Callable[[sys.UnraisableHookArgs], object]) -> None:
+    """Tell of an exception that Python threw away, unless it is one that comes again."""
+    if not issubclass(lost.exc_type, Interrupted):
+        show(lost)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Put `Interrupted` off until the end of the block, which must be short."""
+    _watch.deferrals += 1
+    try:
+        yield
+    finally:
+        _watch.deferrals -= 1
+    _watch.deliver()
+
+
+def _is_heeded(number: signal.Signals) -> bool:
+    """A process started with nohup, or in the background of a script, ignores some signals on purpose."""
+    return signal.getsignal(number) is not signal.SIG_IGN

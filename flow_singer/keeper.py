@@ -1,0 +1,119 @@
+"""What a target prints on stdout: the newest STATE of it becomes the bookmark, the rest is log output."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from flow_singer.errors import FlowError, TargetError
+from flow_singer.runner import Process, ended_silently, read_blocks
+from flow_singer.state import StateStore, is_empty
+
+logger = logging.getLogger(__name__)
+
+
+class BookmarkKeeper:
+    """Takes what a target prints, and makes the newest STATE of it the bookmark, durably.
+
+    A target may print faster than bookmarks can be kept: of what has come meanwhile, only the newest counts.
+
+    Args:
+        state_id: the bookmark's name; None keeps none.
+        store: where it lies.
+        merge: whether the streams it does not name keep theirs (after a full refresh).
+        noise: gets each line that is no STATE.
+
+    Attributes:
+        count: how often the bookmark moved.
+        frozen: set to True, nothing that comes from then on counts.
+    """
+
+    def __init__(
+        self,
+        state_id: str | None,
+        store: StateStore | None,
+        *,
+        merge: bool = False,
+        noise: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.count = 0
+        self.frozen = False
+        self._state_id = state_id
+        self._store = store
+        self._merge = merge
+        self._noise = noise
+        self._rest = b""
+        self._error: BaseException | None = None
+
+    def read(self, process: Process) -> None:
+        """Take everything a target prints, until it has ended; runs in a thread of its own.
+
+        Where a bookmark cannot be kept, what follows is still read: a target that cannot print would
+        stop reading too, and nobody would learn of it. `check` tells.
+        """
+        # A grandchild may hold the pipe open for ever.
+        for block in read_blocks(process.stdout, idle=ended_silently(process)):
+            self._guard(self.push, block)
+        self._guard(self.finish)
+
+    def check(self) -> None:
+        """Make sure that every bookmark so far was kept.
+
+        Raises:
+            TargetError: one was not.
+        """
+        if (error := self._error) is None:
+            return
+        reason, hint = (error.message, error.hint) if isinstance(error, FlowError) else (_reason(error), None)
+        raise TargetError(
+            f"The bookmark {self._state_id} could not be kept: {reason.rstrip('.')}.",
+            hint or "Mend that and run again: it resumes from the bookmark before; some records come twice.",
+        ) from error
+
+    def push(self, block: bytes) -> None:
+        """Take a block of what the target printed; the last STATE in it is the bookmark on return."""
+        *lines, self._rest = (self._rest + block).split(b"\n")
+        self._keep(lines)
+
+    def finish(self) -> None:
+        """Take the last line, where it lacked its newline."""
+        self._keep([self._rest])
+        self._rest = b""
+
+    def _guard(self, step: Callable[..., None], *arguments: bytes) -> None:
+        if self._error is not None:
+            return
+        try:
+            step(*arguments)
+        except BaseException as exc:  # told to the thread that can end the run
+            self._error = exc
+
+    def _keep(self, lines: list[bytes]) -> None:
+        newest = None
+        for line in lines:
+            if not line.strip():
+                continue
+            if _is_state(line):
+                newest = line.strip()
+            else:
+                self._noise(line.decode("utf-8", "replace")[:500])
+        if newest is None or self.frozen or self._store is None or self._state_id is None:
+            return
+        keep = self._store.merge_partial if self._merge else self._store.set
+        self.count += keep(self._state_id, newest)
+
+
+def _is_state(line: bytes) -> bool:
+    """Whether a line of a target is a STATE value: a JSON object that says something."""
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(value, dict) and not is_empty(line)
+
+
+def _reason(error: BaseException) -> str:
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)

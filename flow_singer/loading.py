@@ -1,0 +1,168 @@
+"""One `flow load`: where the stream goes, which bookmark it moves, and when it must not be loaded at all."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flow_singer.errors import ConfigError
+from flow_singer.keeper import BookmarkKeeper
+from flow_singer.load import InputStream, LoadOptions, LoadResult, load_target
+from flow_singer.marks import Header
+from flow_singer.masking import mask
+from flow_singer.messages import MessageReader
+from flow_singer.prepare import PreparedPlugin, prepare
+from flow_singer.settings import resolve
+from flow_singer.state import run_lock
+from flow_singer.workspace import Workspace
+
+if TYPE_CHECKING:
+    from flow_singer.datapackage.formats import FormatName
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PackageOptions:
+    """How a Data Package is written: `csv`, `jsonl` or `parquet`; the text of null in CSV."""
+
+    format: FormatName = "csv"
+    csv_null: str | None = None
+    check: bool = False
+
+
+def is_folder(target: str) -> bool:
+    """Whether a TARGET of the command line is a folder or zip file for a Data Package."""
+    return (
+        target.endswith(("/", ".zip")) or target in (".", "..") or ("/" in target and Path(target).is_dir())
+    )
+
+
+def load_stream(
+    workspace: Workspace,
+    target: str,
+    options: LoadOptions,
+    *,
+    config: str | None,
+    state_id: str | None,
+    force: bool,
+    package: PackageOptions,
+    source: int,
+    show: Callable[[str, str], None],
+    progress: Callable[[MessageReader], None],
+) -> LoadResult:
+    """Load the stream on `source`.
+
+    Args:
+        workspace: where the command works.
+        target: a plugin's name, or a folder.
+        options: what was asked.
+        config: the target's `--config`.
+        state_id: the bookmark's name; None derives it from the stream's header.
+        force: run though another run has the same bookmark.
+        package: for a folder.
+        source: file descriptor of the messages.
+        show: gets (name, line) of what the target writes on stderr.
+        progress: called about twice a second.
+
+    Raises:
+        FlowError: see `errors.py`; nothing half-written stands in the place of something good.
+    """
+    if is_folder(target):
+        return _load_package(target, options, package, source, progress)
+    prepared = prepare(target, "loaders", workspace.project, config=config, environ=workspace.environ)
+    stream = InputStream(source, options)
+    with contextlib.ExitStack() as stack:
+        if state_id and not force:  # another run is told of before the tap has worked for nothing
+            stack.enter_context(run_lock(workspace.store.lock_folder, state_id))
+        stream.begin()
+        header = stream.header
+        prepared = _with_upstream(prepared, workspace, header, config)
+        bookmark = state_id or _bookmark_of(workspace, header, target)
+        _refuse_gap(header, bookmark, target)
+        if bookmark and not state_id and not force:
+            stack.enter_context(run_lock(workspace.store.lock_folder, bookmark))
+        keeper = BookmarkKeeper(
+            bookmark,
+            workspace.store if bookmark else None,
+            merge=header is not None and header.full_refresh,
+            noise=lambda line: show(target, mask(line, prepared.secrets)),
+        )
+        result = load_target(
+            prepared, workspace.project, stream, keeper, options, show=show, progress=progress
+        )
+    result.bookmark = bookmark if keeper.count else None
+    return result
+
+
+def _with_upstream(
+    prepared: PreparedPlugin, workspace: Workspace, header: Header | None, config: str | None
+) -> PreparedPlugin:
+    """The target again, now that its tap is known: its settings may name those of the tap.
+
+    Source: Meltano 4.4, "Pipeline environment variables", such as $MELTANO_EXTRACT__LOAD_SCHEMA.
+    """
+    project = workspace.project
+    if project is None or header is None or header.tap is None:
+        return prepared
+    tap = project.plugin("extractors", header.tap)
+    if tap is None:
+        return prepared
+    return prepare(
+        prepared.name,
+        "loaders",
+        project,
+        config=config,
+        environ=workspace.environ,
+        upstream=[resolve(project, tap)],
+    )
+
+
+def _bookmark_of(workspace: Workspace, header: Header | None, target: str) -> str | None:
+    if header is None or header.tap is None:
+        logger.warning(
+            "This stream does not say which tap it comes from, so no bookmark is kept. "
+            "Name one with --state-id."
+        )
+        return None
+    return workspace.bookmark_id(header.tap, target)
+
+
+def _refuse_gap(header: Header | None, bookmark: str | None, target: str) -> None:
+    """A target that has not seen what the resumed bookmark skips would have a hole for ever."""
+    if header is None or header.state_id is None or header.state_id == bookmark:
+        return
+    tap = header.tap or "TAP"
+    raise ConfigError(
+        f"{tap} resumed from the bookmark {header.state_id}, which says nothing of {target}: "
+        "what it skips would be missing there.",
+        f"Run: flow run {tap} --to {target} | … (its own bookmark), or flow run {tap} --full-refresh | …",
+    )
+
+
+def _load_package(
+    target: str,
+    options: LoadOptions,
+    package: PackageOptions,
+    source: int,
+    progress: Callable[[MessageReader], None],
+) -> LoadResult:
+    from flow_singer.packaging import EVERY_STREAM, load_into_package
+    from flow_singer.tabular.parts import count_lines
+
+    stream = InputStream(source, options, wanted=EVERY_STREAM, count_lines=count_lines)
+    stream.begin()
+    header = stream.header
+    if header is not None and header.state_id is not None:
+        raise ConfigError(
+            f"{header.tap} resumed from the bookmark {header.state_id}, but a package is replaced whole: "
+            f"{target} would hold only what is new.",
+            f"Run: flow run {header.tap} --full-refresh | … | flow load {target}",
+        )
+    return load_into_package(
+        Path(target), stream, package.format, package.csv_null, check=package.check, progress=progress
+    )

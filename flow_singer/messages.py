@@ -1,0 +1,334 @@
+"""The message stream: whole lines out of blocks, and lines grouped by stream.
+
+A Singer message is one JSON object on one line. Flow never re-encodes a line that it only passes on: it
+decodes `type` and `stream`, and hands the bytes on.
+
+Source: Singer spec 0.3.0, "Output".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Container, Iterator
+from itertools import islice
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flow_singer.errors import MessageError
+
+BLOCK_BYTES = 1 << 20
+"""How much is read from a pipe at once; also the size Flow asks the kernel to give its pipes."""
+
+EXCERPT_CHARACTERS = 200
+
+UTF8_BOM = b"\xef\xbb\xbf"
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """What every message says of itself."""
+
+    type: str = ""
+    stream: str | None = None
+
+
+class Run(NamedTuple):
+    """Consecutive lines that are handled alike.
+
+    Attributes:
+        type: the message type; `RECORD` for a run of records, else a run of one line.
+        stream: the stream, or None for records of streams that only pass.
+        data: the lines, each ended by a newline.
+        first_line: number of the first line, from 1.
+        count: how many lines.
+    """
+
+    type: str
+    stream: str | None
+    data: bytes
+    first_line: int
+    count: int  # type: ignore[assignment] # tuples have a method of that name; nobody calls it here
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines without their newlines."""
+        return self.data[:-1].split(b"\n")
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+_RECORD_BEGIN = re.compile(rb'\{"type": ?"RECORD", ?"stream": ?"([^"\\]+)", ?"record": ?\{')
+_MOST_BREAKS = 32
+"""A block with more lines that begin otherwise (interleaved streams) is taken line by line."""
+_kind_of = attrgetter("type", "stream")
+
+
+class LineSplitter:
+    """Turns blocks of any size into blocks of whole lines, in linear time for lines of any length."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def push(self, block: bytes) -> bytes:
+        """Return the whole lines known so far, each with its newline; keep the rest."""
+        end = block.rfind(b"\n") + 1
+        if not end:
+            self._parts.append(block)
+            return b""
+        if not self._parts:
+            whole = block if end == len(block) else block[:end]
+        else:
+            whole = b"".join([*self._parts, memoryview(block)[:end]])
+            self._parts.clear()
+        if end < len(block):
+            self._parts.append(block[end:])
+        return whole
+
+    def rest(self) -> bytes:
+        """Return what follows the last newline, and forget it."""
+        rest = b"".join(self._parts)
+        self._parts.clear()
+        return rest
+
+
+class MessageReader:
+    """Groups the lines of a message stream into runs, and numbers them.
+
+    Args:
+        wanted: the streams whose records come as runs of their own; records of all others are only checked
+            to be messages and come in runs without a stream.
+        reject: called as `reject(line_number, line, error)` for a line that is no message; without it, such
+            a line raises.
+        noise: called with each line that does not begin like a JSON object (a library that prints to
+            stdout); without it, such a line is treated as any bad line.
+        decodes: whether the caller decodes the records of wanted streams anyway, with a
+            [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder], which finds what is no message: then
+            a look at their first bytes is enough here.
+        count_lines: counts newlines; for callers that have something faster than `bytes.count`.
+    """
+
+    def __init__(
+        self,
+        wanted: Container[str] = (),
+        *,
+        reject: Callable[[int, bytes, MessageError], None] | None = None,
+        noise: Callable[[bytes], None] | None = None,
+        decodes: bool = False,
+        count_lines: Callable[[bytes], int] | None = None,
+    ) -> None:
+        self._count_lines = count_lines or (lambda data: data.count(b"\n"))
+        self.wanted = wanted
+        self._decodes = decodes
+        self.size_bytes = 0
+        self.line_number = 0
+        self.records: dict[str, int] = {}
+        self._reject = reject
+        self._noise = noise
+        self._splitter = LineSplitter()
+        self._others = b"", re.compile(b"")
+
+    def push(self, block: bytes) -> Iterator[Run]:
+        """Yield the runs of the lines that `block` completes."""
+        self.size_bytes += len(block)
+        data = self._splitter.push(block)
+        if data:
+            yield from self._runs(data)
+
+    def finish(self) -> Iterator[Run]:
+        """Yield the run of a last line that lacks its newline; one cut short raises `MessageError`."""
+        rest = self._splitter.rest()
+        if rest.strip():
+            yield from self._runs(rest + b"\n")
+
+    def _runs(self, data: bytes) -> Iterator[Run]:
+        if self.line_number == 0 and data.startswith(UTF8_BOM):
+            data = data[len(UTF8_BOM) :]
+        if self._decodes and (begin := self._plain_begin(data)) is not None:
+            count = self._count_lines(data)
+            if data.count(b"\n" + begin[0]) == count - 1:
+                yield self._record_run(begin[1].decode("utf-8", "replace"), data, count)
+                return
+            breaks = [
+                one.start() + 1 for one in islice(self._other_lines(begin).finditer(data), _MOST_BREAKS)
+            ]
+            if len(breaks) < _MOST_BREAKS:
+                yield from self._plain_runs(data, breaks)
+                return
+        yield from self._decoded_runs(data)
+
+    def _plain_begin(self, data: bytes) -> re.Match[bytes] | None:
+        """How a block's first line begins, where it is a record of a wanted stream, written as most taps do."""
+        begin = _RECORD_BEGIN.match(data)
+        if begin is None or begin[1].decode("utf-8", "replace") not in self.wanted:
+            return None
+        return begin
+
+    def _other_lines(self, begin: re.Match[bytes]) -> re.Pattern[bytes]:
+        """Finds the newlines behind which a line does not begin like that."""
+        if self._others[0] != begin[0]:
+            self._others = begin[0], re.compile(rb"\n(?!" + re.escape(begin[0]) + rb"|\Z)")
+        return self._others[1]
+
+    def _plain_runs(self, data: bytes, breaks: list[int]) -> Iterator[Run]:
+        """Runs of records that begin alike, and what stands between them, at `breaks`."""
+        start = 0
+        for position in breaks:
+            if position > start:
+                yield self._plain_run(data[start:position])
+            start = data.index(b"\n", position) + 1
+            yield from self._decoded_runs(data[position:start])
+        if start < len(data):
+            yield self._plain_run(data[start:] if start else data)
+
+    def _plain_run(self, data: bytes) -> Run:
+        begin = _RECORD_BEGIN.match(data)
+        stream = begin[1].decode("utf-8", "replace") if begin else ""
+        return self._record_run(stream, data, self._count_lines(data))
+
+    def _decoded_runs(self, data: bytes) -> Iterator[Run]:
+        try:
+            envelopes = _decoder.decode_lines(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield from self._careful_runs(data)
+            return
+        count = data.count(b"\n")
+        if len(envelopes) != count:  # blank lines, or two messages on one line
+            yield from self._careful_runs(data)
+            return
+        first = envelopes[0]
+        if first.type == "RECORD" and first.stream is not None:
+            kinds = set(map(_kind_of, envelopes))
+            if len(kinds) == 1:
+                yield self._record_run(first.stream, data, count)
+                return
+        lines = data[:-1].split(b"\n")
+        if b"" in lines or any(map(bytes.isspace, lines)):  # and two messages on one line made up for it
+            yield from self._careful_runs(data)
+            return
+        yield from self._group(envelopes, lines)
+
+    def _group(self, envelopes: list[Envelope], lines: list[bytes]) -> Iterator[Run]:
+        pending: list[bytes] = []
+        pending_stream: str | None = None
+        wanted, records = self.wanted, self.records
+        for envelope, line in zip(envelopes, lines, strict=True):
+            if envelope.type == "RECORD" and (stream := envelope.stream) is not None:
+                records[stream] = records.get(stream, 0) + 1
+                key = stream if stream in wanted else None
+                if pending and key != pending_stream:
+                    yield self._take("RECORD", pending_stream, pending)
+                    pending = []
+                pending_stream = key
+                pending.append(line)
+                continue
+            if pending:
+                yield self._take("RECORD", pending_stream, pending)
+                pending = []
+            yield from self._control_runs(envelope, line)
+        if pending:
+            yield self._take("RECORD", pending_stream, pending)
+
+    def _careful_runs(self, data: bytes) -> Iterator[Run]:
+        """One line at a time: skips blank lines, and finds the line that is wrong."""
+        for line in data[:-1].split(b"\n"):
+            if not line.strip():
+                self.line_number += 1
+                continue
+            try:
+                envelope = self._decode_line(line)
+            except MessageError as error:
+                if self._noise is not None and not line.lstrip().startswith(b"{"):
+                    self._noise(line)
+                elif self._reject is not None:
+                    self._reject(self.line_number + 1, line, error)
+                else:
+                    raise
+                self.line_number += 1
+                continue
+            if envelope.type == "RECORD" and envelope.stream is not None:
+                yield self._record_run(envelope.stream, line + b"\n", 1)
+            else:
+                yield from self._control_runs(envelope, line)
+
+    def _decode_line(self, line: bytes) -> Envelope:
+        try:
+            return _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        # The strict reader refuses NaN and lone surrogates, which Python taps do write: a line that only
+        # passes may hold them.
+        try:
+            message = json.loads(line.decode())  # of bytes it would guess the encoding
+        except (ValueError, RecursionError) as exc:
+            raise bad_line(self.line_number + 1, line, str(exc)) from exc
+        if not isinstance(message, dict):
+            raise bad_line(self.line_number + 1, line, "not a JSON object")
+        kind, stream = message.get("type"), message.get("stream")
+        if not isinstance(kind, str) or not isinstance(stream, str | None):
+            raise bad_line(self.line_number + 1, line, "'type' and 'stream' must be text")
+        return Envelope(kind, stream)
+
+    def _record_run(self, stream: str, data: bytes, count: int) -> Run:
+        self.records[stream] = self.records.get(stream, 0) + count
+        run = Run("RECORD", stream if stream in self.wanted else None, data, self.line_number + 1, count)
+        self.line_number += count
+        return run
+
+    def _control_runs(self, envelope: Envelope, line: bytes) -> Iterator[Run]:
+        lacks = None
+        if not envelope.type:
+            lacks = "the message has no 'type'"
+        elif envelope.type in _NEEDS_STREAM and envelope.stream is None:
+            lacks = f"the {envelope.type} message has no 'stream'"
+        if lacks is None:
+            yield self._take(envelope.type, envelope.stream, [line])
+            return
+        error = bad_line(self.line_number + 1, line, lacks)
+        if self._reject is None:
+            raise error
+        self._reject(self.line_number + 1, line, error)
+        self.line_number += 1
+
+    def _take(self, kind: str, stream: str | None, lines: list[bytes]) -> Run:
+        run = Run(kind, stream, b"\n".join(lines) + b"\n", self.line_number + 1, len(lines))
+        self.line_number += len(lines)
+        return run
+
+
+_NEEDS_STREAM = frozenset({"RECORD", "SCHEMA", "ACTIVATE_VERSION", "BATCH"})
+
+
+def bad_line(number: int, line: bytes, reason: str) -> MessageError:
+    """The error for a line that is no Singer message, with its first 200 characters."""
+    return MessageError(
+        f"Line {number} is not a Singer message ({reason}): {excerpt(line)}",
+        "Taps must print only messages on stdout. If this is log output, run with --noise stderr; "
+        "flow transform sets bad lines aside with --reject FILE.",
+    )
+
+
+def excerpt(line: bytes) -> str:
+    """The beginning of a line, safe to show on a terminal."""
+    text = line[: EXCERPT_CHARACTERS * 4].decode("utf-8", "backslashreplace")
+    shown = text[:EXCERPT_CHARACTERS]
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
+    return printable + ("…" if len(text) > EXCERPT_CHARACTERS or len(line) > EXCERPT_CHARACTERS * 4 else "")
+
+
+def decode_object(line: bytes, number: int) -> dict[str, Any]:
+    """Decode a whole message; integers exact, floats as Python floats.
+
+    Raises:
+        MessageError: the line is not a JSON object.
+    """
+    try:
+        message = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            message = json.loads(line.decode())
+        except (ValueError, RecursionError) as exc:
+            raise bad_line(number, line, str(exc)) from exc
+    if not isinstance(message, dict):
+        raise bad_line(number, line, "not a JSON object")
+    return message

@@ -1,0 +1,54 @@
+"""What a person should hear at the end of a transform: what was dropped, what could not be read as a date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from flow_singer.functions import StreamFunction
+from flow_singer.tabular.lines import OutputStream
+
+
+@dataclass
+class Notices:
+    """What was met, counted.
+
+    Attributes:
+        said: sentences that are ready.
+        unreadable: per stream and column, texts that are no date.
+    """
+
+    said: list[str] = field(default_factory=list)
+    unreadable: dict[str, dict[str, int]] = field(default_factory=dict)
+    _dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def fails_on_empty(self, function: StreamFunction, stream: str, reason: str) -> None:
+        """A function fails on the empty frame of a stream without records."""
+        self.said.append(
+            f"Stream '{stream}' had no records, and {function.where} fails on an empty frame ({reason}); its SCHEMA "
+            "is passed as it came."
+        )
+
+    def dropped(self, function: StreamFunction, stream: str, records: int) -> None:
+        """A function returned None for records of a stream."""
+        self._dropped[stream, function.where] += records
+
+    def finish(self, outputs: Iterable[OutputStream]) -> list[str]:
+        """All that is to be said."""
+        dropped = [
+            f"Stream '{stream}': {count} records dropped, {where} returned None."
+            for (stream, where), count in self._dropped.items()
+        ]
+        unreadable = [
+            f"Stream '{stream}', column '{name}': {count} texts are no date; they showed as NaT and went out "
+            "unchanged where the function left them so."
+            for stream, columns in self.unreadable.items()
+            for name, count in columns.items()
+        ]
+        not_finite = [
+            f"Stream '{output.name}', column '{name}': {count} infinite values written as null."
+            for output in outputs
+            for name, count in output.not_finite.items()
+        ]
+        return [*self.said, *dropped, *unreadable, *not_finite]

@@ -1,0 +1,60 @@
+"""A whole run as one value, for a module-level `transform(package)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from flow_singer.calls import function_error
+from flow_singer.errors import TransformError
+from flow_singer.functions import StreamFunction
+from flow_singer.results import Output, outputs_of
+from flow_singer.schema import StreamSchema
+
+
+class Package(dict[str, pd.DataFrame]):
+    """The streams of a run by name, each a frame of all its rows.
+
+    Args:
+        frames: a frame per stream.
+        schemas: the SCHEMA message each came under.
+    """
+
+    def __init__(
+        self,
+        frames: Mapping[str, pd.DataFrame] | None = None,
+        schemas: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(frames or {})
+        self.schemas: dict[str, Mapping[str, Any]] = dict(schemas or {})
+
+
+def call_package(
+    function: StreamFunction,
+    names: Sequence[str],
+    frames: Sequence[pd.DataFrame],
+    schemas: Sequence[StreamSchema],
+) -> list[Output]:
+    """Call a package function.
+
+    Returns:
+        One output per stream of the package it returned; a stream that it took out is dropped.
+
+    Raises:
+        TransformError: it failed, or returned no mapping of frames.
+    """
+    package = Package(dict(zip(names, frames, strict=True)), {s.stream: s.message for s in schemas})
+    try:
+        result = function.call(package)
+    except (Exception, SystemExit) as exc:
+        raise function_error(exc, function, ", ".join(names), list(names)) from exc
+    if result is None:
+        return []
+    if not isinstance(result, Mapping):
+        raise TransformError(
+            f"{function.where} returned {type(result).__qualname__}, which is no package.",
+            "Return the package it got, changed, or {stream: DataFrame}.",
+        )
+    return list(outputs_of(dict(result), function, ()))

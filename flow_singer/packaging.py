@@ -1,0 +1,83 @@
+"""Load a message stream into a Data Package: all of it, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flow_singer.datapackage.checking import check_package
+from flow_singer.datapackage.formats import FormatName
+from flow_singer.datapackage.load import Loader
+from flow_singer.datapackage.writer import PackageWriter
+from flow_singer.load import InputStream, LoadResult
+from flow_singer.marks import Header
+from flow_singer.messages import MessageReader
+from flow_singer.tabular.memory import set_up_memory
+
+logger = logging.getLogger(__name__)
+
+
+class _EveryStream:
+    def __contains__(self, stream: object) -> bool:
+        return True
+
+
+EVERY_STREAM = _EveryStream()
+"""For `InputStream(wanted=...)`: records come in runs of one stream."""
+
+
+def load_into_package(
+    target: Path,
+    stream: InputStream,
+    form: FormatName,
+    csv_null: str | None,
+    *,
+    check: bool = False,
+    progress: Callable[[MessageReader], None],
+) -> LoadResult:
+    """Write a stream as a package; what was there before is replaced only by a complete one.
+
+    Args:
+        target: the package's folder or zip file.
+        stream: begun, wanting every stream.
+        form: csv, jsonl or parquet.
+        csv_null: the text of null in CSV; None for an empty cell.
+        check: whether it must be valid by its own schema to be published.
+        progress: called about twice a second.
+
+    Raises:
+        IncompleteError: the stream was cut short; nothing was published.
+        DataError: a line or a record cannot be used.
+        TargetError: the package cannot be written.
+    """
+    started = time.monotonic()
+    set_up_memory()
+    writer = PackageWriter(
+        target,
+        format=form,
+        csv_null=csv_null,
+        run=_run_of(stream.header),
+        notice=lambda text: logger.warning("%s: %s", target, text),
+    )
+    with writer:
+        shown = 0.0
+        with contextlib.closing(Loader(writer)) as loader:
+            for run in stream.runs():
+                loader.handle(run)
+                if (now := time.monotonic()) - shown > 0.5:
+                    shown = now
+                    progress(stream.reader)
+            stream.check_end()
+            loader.flush()
+        published = writer.publish(check_package if check else None)
+    return LoadResult(dict(published.records), stream.reader.size_bytes, time.monotonic() - started)
+
+
+def _run_of(header: Header | None) -> dict[str, str]:
+    if header is None:
+        return {}
+    fields = {"id": header.run, "tap": header.tap, "environment": header.environment}
+    return {key: value for key, value in fields.items() if value}

@@ -1,0 +1,371 @@
+"""Plugins as programs: where a tap, target or mapper comes from, and the environment it runs in."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
+
+from flow_singer.errors import ConfigError, TapError, TargetError
+from flow_singer.files import write_atomic
+from flow_singer.interrupts import deferred
+from flow_singer.lifeline import die_with_parent
+from flow_singer.masking import mask
+from flow_singer.project import suggest
+from flow_singer.variables import expand
+
+if TYPE_CHECKING:
+    from flow_singer.project import Plugin, Project
+    from flow_singer.settings import PluginSettings
+
+Kind = Literal["extractors", "loaders", "mappers"]
+_NOUNS = {"extractors": "tap", "loaders": "target", "mappers": "mapper"}
+FINGERPRINT_FILE = ".meltano_plugin_fingerprint"
+
+
+class Bundled(NamedTuple):
+    """A connector that comes with Flow."""
+
+    module: str
+    capabilities: frozenset[str] = frozenset()
+
+
+BUNDLED: Mapping[str, Mapping[str, Bundled]] = {
+    "extractors": {"tap-demo": Bundled("flow_tap_demo", frozenset({"catalog", "discover", "state"}))},
+    "loaders": {
+        "target-csv": Bundled("flow_target_csv"),
+        "target-datapackage": Bundled("flow_target_datapackage"),
+    },
+    "mappers": {},
+}
+
+
+@dataclass(frozen=True)
+class FoundPlugin:
+    """A plugin and how to start it.
+
+    Attributes:
+        name: as the user wrote it; part of the state id.
+        kind: extractors, loaders or mappers.
+        source: where its program comes from.
+        command: the argv prefix.
+        capabilities: as declared; empty where nobody declared any (see `discovery.capabilities`).
+        plugin: its entry in meltano.yml.
+        venv: the environment that `ensure_environment` makes; None where it has none of its own.
+    """
+
+    name: str
+    kind: Kind
+    source: Literal["meltano.yml", "bundled", "PATH"]
+    command: tuple[str, ...]
+    capabilities: frozenset[str] = frozenset()
+    plugin: Plugin | None = None
+    venv: Path | None = None
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return `base` with the changes that keep Flow's packages out of the plugin's environment.
+
+        A bundled connector lives in Flow's own environment, and a program from PATH in the user's: both get
+        `base` as it is. A bundled one says only what matters, unless its log level is set.
+        """
+        env = dict(base)
+        if self.source == "bundled" and "LOGLEVEL" not in env:
+            env.setdefault(self.command[-1].removeprefix("flow_").upper() + "_LOGLEVEL", "WARNING")
+        if self.venv is not None:
+            env.pop("PYTHONPATH", None)
+            env.pop("PYTHONHOME", None)
+            env["VIRTUAL_ENV"] = str(self.venv)
+            env["PATH"] = os.pathsep.join([str(self.venv / "bin"), base.get("PATH", os.defpath)])
+        return env
+
+    def failure(self, message: str, hint: str | None = None) -> TapError | TargetError:
+        """Return the error for a plugin of this kind."""
+        return (TargetError if self.kind == "loaders" else TapError)(message, hint)
+
+
+def find_plugin(name: str, kind: Kind, project: Project | None, *, environ: Mapping[str, str]) -> FoundPlugin:
+    """Find a plugin in meltano.yml, else among those bundled with Flow, else on PATH.
+
+    An entry of meltano.yml that has no `pip_url` and the name of a bundled connector means that one.
+
+    Args:
+        name: as on the command line.
+        kind: what it is to be used as.
+        project: None where there is no meltano.yml.
+        environ: its PATH is searched.
+
+    Raises:
+        ConfigError: it is nowhere; names where it was looked for, and near names.
+    """
+    path = environ.get("PATH", os.defpath)
+    plugin = project.plugin(kind, name) if project else None
+    if project is None or plugin is None:
+        if bundled := BUNDLED[kind].get(name):
+            return FoundPlugin(name, kind, "bundled", _module_command(bundled), bundled.capabilities)
+        if executable := shutil.which(name, path=path):
+            return FoundPlugin(name, kind, "PATH", (os.path.abspath(executable),))
+        raise _not_found(name, kind, project, path)
+    if plugin.pip_url:
+        venv = project.sys_dir / kind / plugin.venv_name / "venv"
+        command = (str(venv / "bin" / plugin.executable),)
+        return FoundPlugin(name, kind, "meltano.yml", command, plugin.capabilities, plugin, venv)
+    if bundled := BUNDLED[kind].get(plugin.executable):
+        capabilities = plugin.capabilities or bundled.capabilities
+        return FoundPlugin(name, kind, "bundled", _module_command(bundled), capabilities, plugin)
+    where = plugin.executable
+    if "/" in where:  # Meltano 4.4: relative to the project, not to the caller's folder
+        where = str(project.root / where)
+    if executable := shutil.which(where, path=path):
+        command = (os.path.abspath(executable),)
+        return FoundPlugin(name, kind, "meltano.yml", command, plugin.capabilities, plugin)
+    raise ConfigError(
+        f"{name} has no pip_url in meltano.yml, and there is no executable {where!r}.",
+        f"Add its pip_url (such as 'pip_url: {name}') or executable to meltano.yml.",
+    )
+
+
+def _module_command(bundled: Bundled) -> tuple[str, ...]:
+    # -P: a file csv.py in the current folder must not stand in for the library's
+    return (sys.executable, "-P", "-m", bundled.module)
+
+
+def _not_found(name: str, kind: Kind, project: Project | None, path: str) -> ConfigError:
+    noun = _NOUNS[kind]
+    folders = [Path(folder) for folder in path.split(os.pathsep) if folder]
+    known = {file.name for folder in folders if folder.is_dir() for file in folder.glob(f"{noun}-*")}
+    known.update(BUNDLED[kind], (plugin.name for plugin in project.plugins(kind)) if project else ())
+    looked = f"{project.root / 'meltano.yml'}" if project else "meltano.yml (there is none)"
+    bundled = ", ".join(BUNDLED[kind]) or "none"
+    return ConfigError(
+        f"There is no {noun} {name!r}. Looked in {looked}, the bundled ones ({bundled}) and PATH.",
+        f"{suggest(name, known)} To have it installed, add to meltano.yml:"
+        f" plugins: {{{kind}: [{{name: {name}, pip_url: {name}}}]}}",
+    )
+
+
+def fingerprint(pip_arguments: Sequence[str], python: str | None) -> str:
+    """Return what Meltano 4.4 keeps in an environment to tell that its requirements have not changed."""
+    parts = sorted(set(pip_arguments))
+    if python and python != sys.executable:
+        parts.append(f"python:{python}")
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def ensure_environment(
+    project: Project, found: FoundPlugin, *, settings: PluginSettings, progress: Callable[[str], None]
+) -> None:
+    """Make a plugin's environment with uv, unless it is there and its requirements have not changed.
+
+    Args:
+        project: its `.meltano` holds the environments, laid out and marked as Meltano's, so that each tool
+            uses what the other installed.
+        found: nothing is done for one without `pip_url`.
+        settings: their `env` expands variables in `pip_url`.
+        progress: gets one line at a time.
+
+    Raises:
+        TapError, TargetError: uv failed; the last lines that it said are in the message.
+        ConfigError: `pip_url` cannot be read, or the packages have no such executable.
+    """
+    if found.plugin is None or found.venv is None:
+        return
+    arguments = _pip_arguments(project, found.plugin, settings)
+    python = _interpreter(project, found.plugin)
+    mark = fingerprint(arguments, python)
+    if _is_ready(found.venv, found.command[0], mark):
+        return
+    found.venv.parent.mkdir(parents=True, exist_ok=True)
+    with open(found.venv.parent / ".install.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"Waiting for another process that installs {found.name}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_ready(found.venv, found.command[0], mark):
+            return
+        steps = (
+            ["venv", "--no-project", f"--python={python or sys.executable}", str(found.venv)],
+            ["pip", "install", "--compile-bytecode", f"--python={found.venv / 'bin' / 'python'}", *arguments],
+        )
+        progress(f"Installing {found.name} into {found.venv}")
+        _remove(found.venv)
+        for step in steps:
+            # were Flow killed, uv would work on: it then keeps the lock as long
+            _run_uv(project, found, step, settings=settings, progress=progress, lock=lock.fileno())
+        _check_program(found, found.venv)
+        write_atomic(found.venv / FINGERPRINT_FILE, mark.encode())  # last: nothing looks installed without it
+
+
+def _is_ready(venv: Path, program: str, mark: str) -> bool:
+    try:
+        installed = (venv / FINGERPRINT_FILE).read_text()
+    except FileNotFoundError:
+        return False
+    return installed == mark and (venv / "bin" / "python").exists() and os.access(program, os.X_OK)
+
+
+def _remove(venv: Path) -> None:
+    """Remove an environment, its fingerprint first; uv itself refuses to clear what a killed install left."""
+    (venv / FINGERPRINT_FILE).unlink(missing_ok=True)
+    if venv.exists():
+        shutil.rmtree(venv)
+
+
+def _pip_arguments(project: Project, plugin: Plugin, settings: PluginSettings) -> list[str]:
+    version = {"MELTANO__PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    variables = {**version, **project.variables, **settings.env}
+    try:
+        arguments = shlex.split(expand(plugin.pip_url, variables, strict=project.strict_variables))
+    except ValueError as exc:
+        raise ConfigError(
+            f"The pip_url of {plugin.name} in meltano.yml cannot be split into arguments: {exc}.",
+            "Close the quotes in it.",
+        ) from exc
+    if not arguments:
+        raise ConfigError(
+            f"The pip_url of {plugin.name} in meltano.yml is empty once its variables are filled in.",
+            "Set the variables that it names.",
+        )
+    return arguments
+
+
+def _interpreter(project: Project, plugin: Plugin) -> str | None:
+    """Return the Python that the project asks for: the plugin's, the project's, or `.python-version`."""
+    chosen = plugin.python or project.variables.get("MELTANO_PYTHON")
+    pinned = project.root / ".python-version"
+    if not chosen and pinned.is_file():
+        chosen = next(iter(pinned.read_text().splitlines()), "").strip()
+    return chosen or None
+
+
+def _run_uv(
+    project: Project,
+    found: FoundPlugin,
+    arguments: Sequence[str],
+    *,
+    settings: PluginSettings,
+    progress: Callable[[str], None],
+    lock: int,
+) -> None:
+    import uv
+
+    env = dict(project.variables)
+    for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"):
+        env.pop(name, None)
+    code, tail = run_quietly(
+        [uv.find_uv_bin(), "--color=never", *arguments],
+        env=env,
+        cwd=project.root,
+        relay=lambda line: progress(_without_secrets(line, settings)),
+        keep_open=(lock,),
+        outlives=True,
+    )
+    if code:
+        said = _without_secrets("\n".join(tail), settings)
+        raise found.failure(
+            f"{found.name} could not be installed: uv ended with code {code}.\n{said}",
+            f"Check pip_url and python of {found.name} in meltano.yml, and the network; then run again.",
+        )
+
+
+def _check_program(found: FoundPlugin, venv: Path) -> None:
+    """Raise ConfigError, with what there is, where the installed packages lack the plugin's executable."""
+    if os.access(found.command[0], os.X_OK):
+        return
+    programs = sorted(
+        file.name
+        for file in (venv / "bin").iterdir()
+        if os.access(file, os.X_OK) and not file.name.startswith(("python", "activate", "pydoc"))
+    )
+    raise ConfigError(
+        f"{found.name} is installed, but has no executable {Path(found.command[0]).name!r}."
+        f" It has: {', '.join(programs) or 'none'}.",
+        f"Set 'executable:' of {found.name} in meltano.yml to one of them.",
+    )
+
+
+def _without_secrets(text: str, settings: PluginSettings) -> str:
+    return re.sub(r"(://)[^\s/@]+@", r"\1***@", mask(text, settings.secrets))  # git+https://TOKEN@host/...
+
+
+def run_quietly(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    relay: Callable[[str], None],
+    cwd: Path | None = None,
+    stdout: IO[bytes] | None = None,
+    timeout_s: float | None = None,
+    keep_open: Sequence[int] = (),
+    outlives: bool = False,
+) -> tuple[int, list[str]]:
+    """Run a program to its end, in a process group of its own; whatever ends the wait kills the whole group.
+
+    Args:
+        command: the argv.
+        env: its environment variables.
+        relay: gets each line of its stderr.
+        cwd: its working folder.
+        stdout: file for its standard output, which else joins stderr.
+        timeout_s: the group is killed after that.
+        keep_open: descriptors that it inherits.
+        outlives: whether it works on where Flow is killed with SIGKILL.
+
+    Returns:
+        Exit code, negative for a signal, and the last 20 lines of stderr.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    tail: deque[str] = deque(maxlen=20)
+    process: subprocess.Popen[bytes] | None = None
+    timer: threading.Timer | None = None
+
+    def kill() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if process is not None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    try:
+        with deferred():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+                pass_fds=keep_open,
+                preexec_fn=None if outlives else die_with_parent,  # noqa: PLW1509
+            )
+        if timeout_s is not None:
+            timer = threading.Timer(timeout_s, kill)
+            timer.start()
+        for raw in (process.stdout if stdout is None else process.stderr) or ():
+            line = raw.decode(errors="replace").rstrip()
+            tail.append(line)
+            relay(line)
+        return process.wait(), list(tail)
+    except BaseException:
+        kill()
+        raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+        if process is not None:
+            with process:  # closes its pipes
+                pass

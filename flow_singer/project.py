@@ -1,0 +1,392 @@
+"""Find and read meltano.yml: the project, its environments, and how each plugin is defined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flow_singer.errors import ConfigError
+from flow_singer.variables import as_text, env_name, expand, expand_env, flatten, truthy
+from flow_singer.yamlfile import Section, read_dotenv, read_json, read_yaml
+
+__all__ = [
+    "KINDS",
+    "PROJECT_FILE",
+    "Plugin",
+    "Project",
+    "Setting",
+    "expand",
+    "extras_of",
+    "find_project",
+    "load_project",
+    "suggest",
+]
+
+PROJECT_FILE = "meltano.yml"
+KINDS = {"extractors": "extractor", "loaders": "loader", "mappers": "mapper", "utilities": "utility"}
+
+# Every other key of a plugin is an "extra" (select, metadata, load_schema, ...): Meltano 4.4, plugin schema.
+_DEFINITION_KEYS = frozenset(
+    """name inherit_from namespace variant pip_url python executable capabilities settings_group_validation
+    settings commands requires requires_meltano config env label logo_url description hidden plugin_type
+    plugin_type_version docs repo supported_python_versions domain_url definition keywords maintenance_status
+    quality annotations""".split()  # noqa: SIM905
+)
+_NOT_SETTINGS = frozenset(
+    "version requires_meltano env include_paths plugins environments jobs schedules annotations".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a plugin, as its definition declares it."""
+
+    name: str
+    kind: str = "string"
+    default: Any = None
+    aliases: tuple[str, ...] = ()
+    env: str | None = None
+    options: tuple[Any, ...] = ()
+    sensitive: bool = False
+    processor: str | None = None
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin of the project: its own entry over what it inherits. `config` and `extras` are unresolved.
+
+    `capabilities` is empty where no definition names any; `extra_defaults` come from the definition, without
+    underscore; `venv_name` is the folder of its environment, shared by plugins that install the same.
+    """
+
+    kind: str
+    name: str
+    namespace: str
+    variant: str | None
+    executable: str
+    pip_url: str | None
+    python: str | None
+    capabilities: frozenset[str]
+    settings: tuple[Setting, ...]
+    config: Mapping[str, Any] = field(repr=False)
+    extras: Mapping[str, Any] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
+    extra_defaults: Mapping[str, Any]
+    commands: Mapping[str, Any]
+    parent: Plugin | None
+    venv_name: str
+
+    @property
+    def lineage(self) -> Iterator[Plugin]:
+        """The plugin, its parent, and so on up."""
+        plugin: Plugin | None = self
+        while plugin is not None:
+            yield plugin
+            plugin = plugin.parent
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """A meltano.yml with its included files, `.env` and the active environment."""
+
+    root: Path
+    environment: str | None
+    dotenv: Mapping[str, str] = field(repr=False)
+    raw: Section = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False)
+
+    def plugin(self, kind: str, name: str) -> Plugin | None:
+        """The plugin of that kind and name, or None where the project has none.
+
+        Raises:
+            ConfigError: its entry or lockfile has a wrong shape, or its inheritance goes in a circle.
+        """
+        return self._define(kind, name, ()) if name in self._entries[kind] else None
+
+    def plugins(self, kind: str) -> list[Plugin]:
+        """All plugins of a kind ("extractors", "loaders", "mappers", "utilities"), in the file's order."""
+        return [self._define(kind, name, ()) for name in self._entries[kind]]
+
+    @cached_property
+    def mappings(self) -> dict[str, str]:
+        """The mapper that owns each mapping, by the mapping's name (which is what a pipeline mentions)."""
+        owners: dict[str, str] = {}
+        for mapper, entry in self._entries["mappers"].items():
+            for name, mapping in entry.named("mappings").items():
+                if name in owners:
+                    raise ConfigError(
+                        f"{mapping.place}: mapping '{name}' is defined by '{owners[name]}' and '{mapper}'.",
+                        "Rename one of the two: a pipeline names mappings, not mappers.",
+                    )
+                owners[name] = mapper
+        return owners
+
+    @cached_property
+    def jobs(self) -> dict[str, tuple[str, ...]]:
+        """The words of each job's tasks, in sequence: names of plugins, of mappings, `plugin:command`."""
+
+        def words(task: Any, job: Section) -> Iterator[str]:
+            if isinstance(task, str):
+                yield from task.split()
+            elif isinstance(task, list):
+                for part in task:
+                    yield from words(part, job)
+            else:
+                raise job.unfit("tasks", "text, or a list of texts")
+
+        return {name: tuple(words(job.get("tasks"), job)) for name, job in self.raw.named("jobs").items()}
+
+    @property
+    def sys_dir(self) -> Path:
+        """Where environments, state and runs live: `.meltano`, or MELTANO_SYS_DIR_ROOT."""
+        return self.root / (self._variable("MELTANO_SYS_DIR_ROOT") or ".meltano")
+
+    @property
+    def strict_variables(self) -> bool:
+        """Whether a variable that is not set is an error (`ff.strict_env_var_mode`)."""
+        value = self._variable("MELTANO_FF_STRICT_ENV_VAR_MODE")
+        return truthy(self.raw.section("ff").get("strict_env_var_mode") if value is None else value)
+
+    @property
+    def state_id_suffix(self) -> str | None:
+        """The active environment's `state_id_suffix`, expanded; None where empty."""
+        suffix = self._environment.text("state_id_suffix")
+        return expand(suffix, self.variables, strict=self.strict_variables) or None
+
+    def environment_overlay(self, kind: str, name: str) -> Section:
+        """What the active environment says of a plugin: `config`, `env` and extras; empty where nothing."""
+        plugins = self._environment.section("config").section("plugins")
+        return plugins.named(kind).get(name) or Section(plugins.place)
+
+    @cached_property
+    def own_variables(self) -> dict[str, str]:
+        """The MELTANO_... variables that describe the project and the settings at the top of its file."""
+        settings = Section(items={key: self.raw[key] for key in self.raw if key not in _NOT_SETTINGS})
+        return {
+            **{
+                env_name("meltano", path): as_text(value)
+                for path, value in flatten(settings).items()
+                if value is not None and self._variable(env_name("meltano", path)) is None
+            },
+            "MELTANO_PROJECT_ROOT": str(self.root),
+            "MELTANO_SYS_DIR_ROOT": str(self.sys_dir),
+            "MELTANO_ENVIRONMENT": self.environment or "",
+            "MELTANO_USER_AGENT": "flow-singer",
+        }
+
+    @cached_property
+    def root_env(self) -> dict[str, str]:
+        """The variables under `env` at the top of the file, expanded."""
+        outside = {**self.dotenv, **self.environ, **self.own_variables}
+        return expand_env(self.raw.env(), outside, strict=self.strict_variables)
+
+    @cached_property
+    def environment_env(self) -> dict[str, str]:
+        """The variables under `env` of the active environment, expanded with those above it."""
+        above = {**self.dotenv, **self.environ, **self.own_variables, **self.root_env}
+        return expand_env(self._environment.env(), above, strict=self.strict_variables)
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """What `$NAME` may mean outside a plugin: .env < shell < Meltano's own < project < environment."""
+        own = {**self.dotenv, **self.environ, **self.own_variables}
+        return {**own, **self.root_env, **self.environment_env}
+
+    def _variable(self, name: str) -> str | None:
+        return self.environ.get(name, self.dotenv.get(name))
+
+    @cached_property
+    def _entries(self) -> dict[str, dict[str, Section]]:
+        entries = {kind: self.raw.section("plugins").named(kind) for kind in KINDS}
+        for names in entries.values():
+            _refuse_colons(names, "plugin")
+        return entries
+
+    @cached_property
+    def _environment(self) -> Section:
+        environments = self.raw.named("environments")
+        return environments[self.environment] if self.environment else Section()
+
+    def _define(self, kind: str, name: str, heirs: tuple[str, ...]) -> Plugin:
+        """Put a plugin's entry over its parent or its lockfile (Meltano 4.4, plugin definitions)."""
+        entry = self._entries[kind][name]
+        if name in heirs:
+            raise ConfigError(
+                f"{entry.at('inherit_from')}: {' -> '.join((*heirs, name))} inherits from itself.",
+                "Break the circle: one of them needs a definition of its own.",
+            )
+        base_name, variant = entry.text("inherit_from"), entry.text("variant")
+        parent: Plugin | None = None
+        definition = Section(entry.place)
+        if base_name and not variant and base_name != name and base_name in self._entries[kind]:
+            parent = self._define(kind, base_name, (*heirs, name))
+        elif base_name or not entry.text("namespace"):
+            definition = _read_lock(self.root / "plugins" / kind, base_name or name, variant)
+
+        def inherited(key: str) -> Any:
+            value = entry.text(key)
+            return value if value is not None else (getattr(parent, key) if parent else definition.text(key))
+
+        pip_url = inherited("pip_url")
+        venv_name = name
+        if base_name and pip_url == (parent.pip_url if parent else definition.text("pip_url")):
+            venv_name = parent.venv_name if parent else definition.text("name") or base_name
+        names_self = entry.text("namespace") or (None if base_name else definition.text("namespace"))
+        source = entry if entry.get("capabilities") is not None else definition
+        capabilities = frozenset(source.items_of("capabilities", str, "texts"))
+        settings = {setting.name: setting for setting in parent.settings} if parent else {}
+        settings.update(_read_settings(definition))
+        settings.update(_read_settings(entry))
+        return Plugin(
+            kind=kind,
+            name=name,
+            namespace=names_self or name.replace("-", "_"),
+            variant=inherited("variant"),
+            executable=inherited("executable") or definition.text("name") or base_name or name,
+            pip_url=pip_url,
+            python=inherited("python"),
+            capabilities=parent.capabilities if parent and source is definition else capabilities,
+            settings=tuple(settings.values()),
+            config=entry.section("config"),
+            extras=extras_of(entry),
+            env={**definition.env(), **entry.env()},
+            extra_defaults=parent.extra_defaults if parent else extras_of(definition),
+            commands={
+                **(parent.commands if parent else definition.section("commands")),
+                **entry.section("commands"),
+            },
+            parent=parent,
+            venv_name=venv_name,
+        )
+
+
+def find_project(start: Path, environ: Mapping[str, str]) -> Path | None:
+    """Return the folder of the project: MELTANO_PROJECT_ROOT, else the nearest one up with a meltano.yml.
+
+    Raises:
+        ConfigError: MELTANO_PROJECT_ROOT names a folder without meltano.yml.
+    """
+    named = environ.get("MELTANO_PROJECT_ROOT")
+    if named:
+        root = (start / named).resolve()
+        if not (root / PROJECT_FILE).is_file():
+            raise ConfigError(
+                f"MELTANO_PROJECT_ROOT is '{named}', which has no meltano.yml.", "Correct or unset it."
+            )
+        return root
+    start = start.resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / PROJECT_FILE).is_file()), None)
+
+
+def load_project(root: Path, *, environment: str | None = None, environ: Mapping[str, str]) -> Project:
+    """Read meltano.yml in `root`, the files it includes, and `.env`.
+
+    Args:
+        root: the project's folder.
+        environment: name of the environment, "null" for none; else MELTANO_ENVIRONMENT (shell, then `.env`),
+            else `default_environment`.
+        environ: the shell's variables. (Inside `.env`, python-dotenv interpolates with this process's own.)
+
+    Raises:
+        ConfigError: a file cannot be read, has a wrong shape or defines a name twice (with file and line),
+            or the environment is unknown.
+
+    Source: Meltano 4.4, "Project structure" and "Environments".
+    """
+    root = root.resolve()
+    raw = read_yaml(root / PROJECT_FILE, PROJECT_FILE)
+    for path in _included(root, raw):
+        raw = raw.merged(read_yaml(path, path.relative_to(root).as_posix()))
+    dotenv = read_dotenv(root / ".env")
+    chosen = (
+        environment
+        or environ.get("MELTANO_ENVIRONMENT")
+        or dotenv.get("MELTANO_ENVIRONMENT")
+        or raw.text("default_environment")
+    )
+    active = None if not chosen or chosen == "null" else chosen
+    environments = raw.named("environments")
+    _refuse_colons(environments, "environment")
+    if active and active not in environments:
+        raise ConfigError(f"meltano.yml has no environment '{active}'.", suggest(active, environments))
+    project = Project(root, active, dotenv, raw, dict(environ))
+    _ = project._entries, project.root_env, project.environment_env, project.jobs  # wrong shapes show now
+    return project
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return a hint for an unknown name: near names, or all there are."""
+    from difflib import get_close_matches
+
+    known = sorted(names)
+    near = get_close_matches(name, known, n=3)
+    if near:
+        return f"Did you mean {' or '.join(repr(candidate) for candidate in near)}?"
+    return f"There are: {', '.join(known)}." if known else "None is defined."
+
+
+def _included(root: Path, raw: Section) -> Iterator[Path]:
+    place = raw.at("include_paths")
+    hint = "Include files of the project only."
+    for pattern in raw.items_of("include_paths", str, "texts"):
+        try:
+            paths = sorted(root.glob(pattern))
+        except (ValueError, NotImplementedError) as exc:
+            raise ConfigError(f"{place}: '{pattern}' is not a pattern inside the project.", hint) from exc
+        for path in paths:
+            if not path.is_file() or not path.resolve().is_relative_to(root):
+                raise ConfigError(f"{place}: '{pattern}' matches {path}, not a file of the project.", hint)
+            if path != root / PROJECT_FILE:
+                yield path
+
+
+def extras_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The extras of an entry: every key that is not part of a plugin's definition."""
+    return {key: value for key, value in entry.items() if key not in _DEFINITION_KEYS}
+
+
+def _refuse_colons(names: Mapping[str, Section], what: str) -> None:
+    for name, entry in names.items():
+        if ":" in name:
+            raise ConfigError(
+                f"{entry.at('name')}: the name of {what} '{name}' has a colon.",
+                "Rename it: a colon separates the parts of a state id.",
+            )
+
+
+def _read_lock(folder: Path, name: str, variant: str | None) -> Section:
+    """Read the lockfile of a definition, or nothing where there is none: then any setting is a custom one."""
+    path = folder / f"{name}--{variant or 'default'}.lock"
+    if not path.is_file():
+        found = sorted(lock for lock in folder.glob("*.lock") if lock.stem.rpartition("--")[0] == name)
+        if variant or not found:
+            return Section(path.name)
+        if len(found) > 1:
+            raise ConfigError(
+                f"'{name}' has several lockfiles: {', '.join(lock.name for lock in found)}.",
+                f"Set variant: for '{name}' in meltano.yml.",
+            )
+        path = found[0]
+    return read_json(path, f"plugins/{folder.name}/{path.name}")
+
+
+def _read_settings(entry: Section) -> Iterator[tuple[str, Setting]]:
+    for name, item in entry.named("settings").items():
+        kind = item.text("kind") or "string"
+        options = item.items_of("options", Section, "mappings with a value")
+        yield (
+            name,
+            Setting(
+                name=name,
+                kind=kind,
+                default=item.get("value"),
+                aliases=tuple(item.items_of("aliases", str, "texts")),
+                env=item.text("env"),
+                options=tuple(option.get("value") for option in options),
+                sensitive=truthy(item.get("sensitive")) or kind in {"password", "oauth"},
+                processor=item.text("value_processor") or item.text("value_post_processor"),
+            ),
+        )

@@ -1,0 +1,124 @@
+"""What a user's function returned, as frames or rows per output stream.
+
+A function may return a DataFrame; None; {stream: any of these}; rows (dicts, or lists in column order); or a
+pair (data, Table Schema).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from flow_singer.errors import TransformError
+from flow_singer.fields import properties_from_table_schema
+from flow_singer.functions import StreamFunction
+
+
+@dataclass
+class Output:
+    """One output of one call.
+
+    Attributes:
+        stream: its name; None for "the stream that came in".
+        frame: n rows.
+        properties: properties that the function declared beside its data.
+        key: key that it declared beside its data.
+    """
+
+    stream: str | None
+    frame: pd.DataFrame
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    key: list[str] | None = None
+
+
+def outputs_of(result: object, function: StreamFunction, columns: Iterable[str]) -> Iterator[Output]:
+    """Yield what a function returned.
+
+    Args:
+        result: the value it returned.
+        function: for messages.
+        columns: the columns of its first input, which rows given as lists follow.
+
+    Raises:
+        TransformError: a value that is none of the accepted ones.
+    """
+    if isinstance(result, Mapping) and not _looks_like_row(result):
+        for stream, part in result.items():
+            for output in _single(part, function, list(columns)):
+                output.stream = str(stream)
+                yield output
+        return
+    yield from _single(result, function, list(columns))
+
+
+def _looks_like_row(result: Mapping[Any, Any]) -> bool:
+    accepted = (pd.DataFrame, list, tuple, type(None))
+    return bool(result) and not all(isinstance(part, accepted) or _is_rows(part) for part in result.values())
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, Iterator)
+
+
+def _single(result: object, function: StreamFunction, columns: list[str]) -> Iterator[Output]:
+    if result is None:
+        return
+    if isinstance(result, pd.DataFrame):
+        yield Output(None, result)
+        return
+    if (
+        isinstance(result, tuple)
+        and len(result) == 2
+        and isinstance(result[1], Mapping)
+        and "fields" in result[1]
+    ):
+        properties, key = properties_from_table_schema(result[1])
+        for output in _single(result[0], function, list(properties) or columns):
+            output.properties, output.key = properties, key
+            yield output
+        return
+    if isinstance(result, str | bytes | Mapping | pd.Series) or not isinstance(result, Iterable):
+        raise unusable(result, function)
+    yield Output(None, _rows_to_frame(result, function, columns))
+
+
+def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[str]) -> pd.DataFrame:
+    records: list[Mapping[Any, Any]] = []
+    for row in rows:
+        if isinstance(row, Mapping):
+            records.append(row)
+        elif isinstance(row, list | tuple):
+            if len(row) != len(columns):
+                raise TransformError(
+                    f"{function.where} returned a row of {len(row)} values for {len(columns)} columns.",
+                    "Return dicts, or a pair (rows, Table Schema).",
+                )
+            records.append(dict(zip(columns, row, strict=True)))
+        elif isinstance(row, pd.DataFrame):
+            records.extend(row.to_dict("records"))
+        else:
+            raise unusable(row, function)
+    names: dict[str, None] = {}
+    for record in records:
+        names.update(dict.fromkeys(map(str, record)))
+    data = {
+        name: pd.Series(
+            [record.get(name) for record in records], dtype=object, index=pd.RangeIndex(len(records))
+        )
+        for name in names or columns
+    }
+    # Labels beyond any batch, so that these rows are not taken for the batch's own.
+    frame = pd.DataFrame(data)
+    frame.index = pd.Index([f"row {i}" for i in range(len(records))], dtype=object)
+    return frame
+
+
+def unusable(value: object, function: StreamFunction) -> TransformError:
+    """The error for a value that cannot become records."""
+    return TransformError(
+        f"{function.where} returned {type(value).__module__}.{type(value).__qualname__}, which is no table.",
+        "Return a DataFrame, None, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",
+    )

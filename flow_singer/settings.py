@@ -1,0 +1,385 @@
+"""Resolve the settings of a plugin: layers, environment variables, types, expansion, secrets."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flow_singer.errors import ConfigError
+from flow_singer.masking import find_secrets, looks_secret, mask
+from flow_singer.project import KINDS, Plugin, Project, Setting, extras_of, suggest
+from flow_singer.variables import as_text, env_name, expand, expand_env, flatten, path_parts, truthy
+
+__all__ = ["PluginSettings", "expand", "mask", "plugin_variables", "resolve"]
+
+_VERBS = {"extractors": "extract", "loaders": "load", "mappers": "map", "utilities": "utilize"}
+
+# Meltano 4.4, "Plugin extras": each is a setting whose name starts with an underscore.
+_EXTRAS: dict[str, tuple[Setting, ...]] = {
+    "extractors": (
+        Setting("_select", "array", ["*.*"]),
+        Setting("_select_filter", "array", []),
+        Setting("_metadata", "object", {}),
+        Setting("_schema", "object", {}),
+        Setting("_load_schema", default="$MELTANO_EXTRACTOR_NAMESPACE"),
+        Setting("_catalog"),
+        Setting("_state"),
+        Setting("_use_cached_catalog", "boolean", True),
+        Setting("_log_parser"),
+    ),
+    "loaders": (Setting("_dialect", default="$MELTANO_LOADER_NAMESPACE"), Setting("_log_parser")),
+    "mappers": (Setting("_mappings", "array"), Setting("_log_parser")),
+    "utilities": (),
+}
+
+
+@dataclass(frozen=True)
+class PluginSettings:
+    """What a plugin gets, after every layer.
+
+    Attributes:
+        plugin: whose settings these are.
+        config: nested, as its `--config` file holds it; no nulls.
+        extras: select, metadata, schema, load_schema, catalog, ..., without underscore; no nulls.
+        env: variables to add to its process, as Meltano exports them; they may hold secrets.
+        secrets: values that logs must not show.
+        sources: dotted setting (extras with underscore) -> where its value came from.
+    """
+
+    plugin: Plugin
+    config: dict[str, Any] = field(repr=False)
+    extras: dict[str, Any] = field(repr=False)
+    env: dict[str, str] = field(repr=False)
+    secrets: frozenset[str] = field(repr=False)
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """One found value: of the highest layer that sets it. A lower rank is a higher layer."""
+
+    value: Any
+    source: str
+    rank: int
+    literal: bool = False  # from a variable: never expanded (Meltano 4.4)
+
+
+def resolve(
+    project: Project, plugin: Plugin, *, upstream: Sequence[PluginSettings] = (), mapping: str | None = None
+) -> PluginSettings:
+    """Resolve all settings of a plugin.
+
+    Layers, highest first: variables (shell, and `env:` of meltano.yml over it), `.env`, the environment's
+    config, the plugin's config, the same four of each parent, the setting's default. Nested settings resolve
+    leaf by leaf; lists and scalars replace.
+
+    Args:
+        project: the project the plugin belongs to.
+        plugin: an extractor, loader, mapper or utility of it.
+        upstream: settings of the plugins before it in the pipeline; their `env` can be used in values.
+        mapping: for a mapper, the mapping whose `config` goes on top, by top-level keys.
+
+    Raises:
+        ConfigError: two variables set one setting, a value does not fit its kind, an unknown mapping.
+
+    Source: Meltano 4.4, "Configuration layers", "Nested properties" and "Environment variable expansion".
+    """
+    variables, exported = _plugin_env(project, plugin, upstream)
+    definitions = _definitions(project, plugin)
+    leaves = _find_leaves(project, plugin, definitions, {**project.environ, **exported})
+    declared = _Declared(plugin, definitions, leaves, project.strict_variables)
+
+    config = declared.values(extras=False, variables=variables)
+    exports = declared.exports(config)
+    extras = declared.values(extras=True, variables={**variables, **exports})
+    exports |= declared.exports(extras)
+    sources = {path: leaf.source for path, leaf in leaves.items()}
+    sensitive = {name for name, setting in definitions.items() if setting.sensitive}
+    if mapping is not None:
+        config |= (own := _mapping_config(plugin, extras, mapping))
+        sources |= dict.fromkeys(own, f"mapping '{mapping}'")
+    dotenv = {name: value for name, value in project.dotenv.items() if name not in project.environ}
+    before = {name: value for settings in upstream for name, value in settings.env.items()}
+    return PluginSettings(
+        plugin=plugin,
+        config=config,
+        extras={name.removeprefix("_"): value for name, value in extras.items()},
+        env={**before, **dotenv, **exported, **exports},
+        secrets=find_secrets(config, sensitive) | find_secrets(extras, sensitive),
+        sources=sources,
+    )
+
+
+def plugin_variables(
+    project: Project, plugin: Plugin, *, upstream: Sequence[PluginSettings] = ()
+) -> dict[str, str]:
+    """What `$NAME` may mean in a value of this plugin (its `pip_url`, a setting, the args of a command)."""
+    return _plugin_env(project, plugin, upstream)[0]
+
+
+def _plugin_env(
+    project: Project, plugin: Plugin, upstream: Sequence[PluginSettings]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """All variables for expansion, and those of them that meltano.yml adds to the plugin's process.
+
+    Expanded in the documented order project, environment, plugin, environment's plugin, each with all before
+    it. Where several set one name, the environment's beats the plugin's (Meltano 4.4, measured).
+    """
+    about = {"name": plugin.name, "namespace": plugin.namespace, "variant": plugin.variant}
+    role = f"meltano_{KINDS[plugin.kind]}"
+    own = {env_name(role, key): value for key, value in about.items() if value is not None}
+    strict = project.strict_variables
+    known = {**project.dotenv, **project.environ}
+    for settings in upstream:
+        known |= settings.env
+    known |= {**project.own_variables, **own, **project.root_env, **project.environment_env}
+    of_plugin: dict[str, str] = {}
+    for ancestor in reversed(list(plugin.lineage)):
+        of_plugin |= expand_env(ancestor.env, {**known, **of_plugin}, strict=strict)
+    overlay = project.environment_overlay(plugin.kind, plugin.name).env()
+    of_overlay = expand_env(overlay, {**known, **of_plugin}, strict=strict)
+    exported = {**project.own_variables, **own, **project.root_env, **of_plugin}
+    exported |= {**project.environment_env, **of_overlay}
+    return {**known, **exported}, exported
+
+
+def _layers(project: Project, plugin: Plugin) -> list[tuple[str, dict[str, Any]]]:
+    """The two layers that meltano.yml has for one plugin, highest first: dotted path -> unresolved value."""
+    overlay = project.environment_overlay(plugin.kind, plugin.name)
+    return [
+        (
+            f"environment '{project.environment}' in meltano.yml",
+            flatten({**overlay.section("config"), **_underscored(extras_of(overlay))}),
+        ),
+        ("meltano.yml", flatten({**plugin.config, **_underscored(plugin.extras)})),
+    ]
+
+
+def _underscored(extras: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"_{name}": value for name, value in extras.items()}
+
+
+def _definitions(project: Project, plugin: Plugin) -> dict[str, Setting]:
+    """Declared settings, extras, and a custom setting for each other path that meltano.yml mentions."""
+    known = {setting.name: setting for setting in (*_EXTRAS[plugin.kind], *plugin.settings)}
+    for name, value in _underscored(plugin.extra_defaults).items():
+        known[name] = Setting(name, known[name].kind if name in known else _kind_of(value), value)
+    aliases = _aliases(known)
+    for ancestor in plugin.lineage:
+        for _, leaves in reversed(_layers(project, ancestor)):
+            for path, value in leaves.items():
+                name = _canonical(path, aliases)
+                if name not in known and value is not None:
+                    known[name] = Setting(name, _kind_of(value))
+    return known
+
+
+def _kind_of(value: Any) -> str:
+    kinds = {bool: "boolean", int: "integer", float: "decimal", list: "array"}
+    return "object" if isinstance(value, Mapping) else kinds.get(type(value), "string")
+
+
+def _aliases(definitions: Mapping[str, Setting]) -> dict[str, str]:
+    return {alias: name for name, setting in definitions.items() for alias in setting.aliases}
+
+
+def _canonical(path: str, aliases: Mapping[str, str]) -> str:
+    """The path with an alias at its start replaced by the setting's name."""
+    for alias, name in aliases.items():
+        if path == alias or path.startswith(f"{alias}."):
+            return name + path[len(alias) :]
+    return path
+
+
+def _find_leaves(
+    project: Project, plugin: Plugin, definitions: Mapping[str, Setting], environ: Mapping[str, str]
+) -> dict[str, _Leaf]:
+    """Look for each dotted path in the layers from high to low; null means "not set here"."""
+    leaves: dict[str, _Leaf] = {}
+    aliases = _aliases(definitions)
+    rank = 0
+    # A variable of a nested setting beats the same leaf inside a variable of the whole object.
+    deepest_first = sorted(definitions.values(), key=lambda setting: -setting.name.count("."))
+    for depth, ancestor in enumerate(plugin.lineage):
+        inherited = f"{ancestor.name}: " if depth else ""
+        for variables, place in ((environ, "environment variable {}"), (project.dotenv, "{} in .env")):
+            for setting in deepest_first:
+                name = _set_variable(ancestor, setting, variables)
+                if name is None:
+                    continue
+                source = inherited + place.format(name)
+                value: Any = variables[name]
+                if setting.kind == "object":
+                    value = _cast(setting, value, plugin.name, source)
+                    found = flatten({setting.name: value})
+                else:
+                    found = {setting.name: value}
+                for path, item in found.items():
+                    leaves.setdefault(path, _Leaf(item, source, rank, literal=True))
+            rank += 1
+        for place, values in _layers(project, ancestor):
+            for path, value in values.items():
+                if value is not None:
+                    leaves.setdefault(_canonical(path, aliases), _Leaf(value, inherited + place, rank))
+            rank += 1
+    for setting in definitions.values():
+        if setting.default is not None:
+            for path, value in flatten({setting.name: setting.default}).items():
+                leaves.setdefault(path, _Leaf(value, "default", rank))
+    return leaves
+
+
+def _set_variable(plugin: Plugin, setting: Setting, variables: Mapping[str, str]) -> str | None:
+    """The one variable that sets this setting, of <NAME>_<SETTING> and <NAMESPACE>_<SETTING>, or None."""
+    prefixes = (plugin.name, plugin.namespace)
+    names = {env_name(prefix, name) for name in (setting.name, *setting.aliases) for prefix in prefixes}
+    found = sorted(names & variables.keys())
+    if len(found) > 1:
+        raise ConfigError(
+            f"Setting '{setting.name}' of {plugin.name} is set by {' and '.join(found)}.",
+            "Keep one of these variables.",
+        )
+    return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """The found leaves of a plugin with the definitions that type them."""
+
+    plugin: Plugin
+    definitions: Mapping[str, Setting]
+    leaves: Mapping[str, _Leaf]
+    strict: bool
+
+    def values(self, *, extras: bool, variables: Mapping[str, str]) -> dict[str, Any]:
+        """Expand, cast and nest the leaves of the config, or of the extras."""
+        nested: dict[str, Any] = {}
+        # Low layers first, so that a scalar in a high layer replaces a mapping in a low one.
+        for path, leaf in sorted(self.leaves.items(), key=lambda item: -item[1].rank):
+            if path.startswith("_") is not extras:
+                continue
+            value = leaf.value
+            if not leaf.literal:
+                value = expand(value, variables, strict=self.strict)
+                if leaf.value and value == "":  # all its variables are unset: as if it were null
+                    continue
+            if path in self.definitions:
+                value = _cast(self.definitions[path], value, self.plugin.name, leaf.source)
+            if value is not None:
+                _put(nested, path_parts(path), value)
+        for name, setting in self.definitions.items():
+            if setting.processor and name.startswith("_") is extras:
+                value = _get(nested, name)
+                if value is not None:
+                    _put(nested, path_parts(name), _process(setting.processor, value))
+        return nested
+
+    def exports(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The variables that carry these values to the plugin and to those after it (Meltano 4.4)."""
+        prefixes = [f"meltano_{_VERBS[self.plugin.kind]}"]
+        for ancestor in self.plugin.lineage:
+            prefixes += [ancestor.name, ancestor.namespace]
+        result: dict[str, str] = {}
+        for name, setting in self.definitions.items():
+            value = _get(values, name)
+            if value is not None:
+                names = [env_name(prefix, name) for prefix in prefixes]
+                result |= dict.fromkeys([*names, *([setting.env] if setting.env else [])], as_text(value))
+        return result
+
+
+def _cast(setting: Setting, value: Any, plugin: str, source: str) -> Any:
+    """Turn a text into the setting's kind; other values are what the file says (Meltano 4.4)."""
+
+    def unfit(expected: str, hint: str | None = None) -> ConfigError:
+        seen = "***" if setting.sensitive or looks_secret(setting.name) else str(value)[:60]
+        message = f"Setting '{setting.name}' of {plugin} is '{seen}' ({source}), not {expected}."
+        return ConfigError(message, hint or f"Give it {expected}.")
+
+    if isinstance(value, str):
+        if setting.kind == "boolean":
+            value = truthy(value)
+        elif setting.kind in {"integer", "decimal"}:
+            try:
+                value = int(value) if setting.kind == "integer" else _number(value)
+            except ValueError:  # its text would show a secret
+                raise unfit("an integer" if setting.kind == "integer" else "a number") from None
+        elif setting.kind in {"object", "array"}:
+            wanted, expected = (dict, "an object") if setting.kind == "object" else (list, "an array")
+            value = _literal(value)
+            if isinstance(value, tuple) and wanted is list:
+                value = list(value)
+            if not isinstance(value, wanted):
+                raise unfit(f"{expected} written as JSON")
+        elif setting.kind == "date_iso8601" and value:
+            try:
+                datetime.fromisoformat(value)
+            except ValueError:
+                hint = "Relative dates such as '3 days ago' are not supported yet."
+                raise unfit("an ISO 8601 date", hint) from None
+    if setting.kind == "options" and value is not None and value not in setting.options:
+        raise unfit(f"one of {', '.join(str(option) for option in setting.options)}")
+    return value
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _literal(text: str) -> Any:
+    """Read JSON, else a Python literal, else give the text back."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def _process(processor: str, value: Any) -> Any:
+    """Apply a definition's `value_processor` (Meltano 4.4); nesting is what always happens."""
+    if processor == "upcase_string" and isinstance(value, str):
+        return value.upper()
+    return as_text(value) if processor == "stringify" else value
+
+
+def _put(nested: dict[str, Any], parts: Sequence[str], value: Any) -> None:
+    """Set a value by path: a mapping merges into a mapping, all else replaces."""
+    for part in parts[:-1]:
+        if not isinstance(nested.get(part), dict):
+            nested[part] = {}
+        nested = nested[part]
+    last = parts[-1]
+    if isinstance(value, Mapping) and isinstance(nested.get(last), dict):
+        for key, item in value.items():
+            _put(nested[last], [key], item)
+    else:
+        nested[last] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _get(nested: Mapping[str, Any], path: str) -> Any:
+    value: Any = nested
+    for part in path_parts(path):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _mapping_config(plugin: Plugin, extras: Mapping[str, Any], name: str) -> dict[str, Any]:
+    mappings = {item.get("name"): item for item in extras.get("_mappings") or ()}
+    if name not in mappings:
+        raise ConfigError(f"{plugin.name} has no mapping '{name}'.", suggest(name, map(str, mappings)))
+    config = mappings[name].get("config") or {}
+    if not isinstance(config, Mapping):
+        raise ConfigError(
+            f"config of mapping '{name}' is no mapping.", f"Look at {plugin.name} in meltano.yml."
+        )
+    return {key: value for key, value in config.items() if value is not None}

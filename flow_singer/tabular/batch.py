@@ -1,0 +1,153 @@
+"""Records of one stream as Arrow columns, and what can be done to them without looking at a value.
+
+Each property has a *carrier*: an Arrow array that holds its values exactly. Integers, booleans and text are
+carried as such; numbers, nested values and whatever does not fit its Arrow type are carried as their JSON
+text. Frames, packages and output lines are all made from carriers, so a value that nobody changed is
+written with the digits it came with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from flow_singer.schema import Kind, StreamSchema
+from flow_singer.tabular.text import TEXT, quoted
+
+CARRIERS: dict[Kind, pa.DataType] = {
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "string": TEXT,
+    "date-time": TEXT,
+    "date": TEXT,
+    "decimal-text": TEXT,
+}
+"""How kinds are carried; all others are JSON text."""
+
+
+class Column(NamedTuple):
+    """The carrier of one property.
+
+    Attributes:
+        values: int64, bool or text; text is JSON where `as_json` is true, else the string itself.
+        as_json: whether `values` holds JSON text.
+        absent: where the record lacked the key (as opposed to null), or None where none did.
+    """
+
+    values: pa.Array
+    as_json: bool
+    absent: pa.BooleanArray | None = None
+
+
+@dataclass
+class Batch:
+    """Consecutive records of one stream.
+
+    Attributes:
+        schema: the SCHEMA they came under.
+        columns: a carrier per declared property, in schema order.
+        undeclared: carriers of keys that the SCHEMA does not declare; frames do not show them.
+        envelope: JSON text of what stood beside `record`, per key; null where a line lacked it.
+        count: number of records.
+        lines: numbers of the lines they came from, as (first line, how many).
+        shown: what a frame showed of dates and numbers, to tell later which of them were changed.
+    """
+
+    schema: StreamSchema
+    columns: dict[str, Column]
+    undeclared: dict[str, Column]
+    envelope: dict[str, pa.Array]
+    count: int
+    lines: list[tuple[int, int]] = field(default_factory=list)
+    shown: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def line_of(self, row: int) -> int:
+        """The number of the line that row `row` (from 0) came from."""
+        return line_of(self.lines, row)
+
+
+def line_of(lines: Sequence[tuple[int, int]], row: int) -> int:
+    """The number of the line that row `row` (from 0) came from; `lines` are (first line, how many)."""
+    for first, count in lines:
+        if row < count:
+            return first + row
+        row -= count
+    return 0
+
+
+def slice_batch(batch: Batch, start: int, stop: int) -> Batch:
+    """Rows `start` to `stop` (exclusive) of a batch."""
+
+    def cut(column: Column) -> Column:
+        absent = None if column.absent is None else column.absent[start:stop]
+        return Column(column.values[start:stop], column.as_json, absent)
+
+    lines = []
+    position = 0
+    for first, count in batch.lines:
+        low, high = max(start, position), min(stop, position + count)
+        if low < high:
+            lines.append((first + low - position, high - low))
+        position += count
+    return Batch(
+        batch.schema,
+        {name: cut(column) for name, column in batch.columns.items()},
+        {name: cut(column) for name, column in batch.undeclared.items()},
+        {key: texts[start:stop] for key, texts in batch.envelope.items()},
+        stop - start,
+        lines,
+    )
+
+
+def concat_batches(schema: StreamSchema, batches: Sequence[Batch]) -> Batch:
+    """All rows of several batches of one stream, in order; none give an empty batch of the schema."""
+    if not batches:
+        return _empty_batch(schema)
+    columns = {name: _concat([batch.columns[name] for batch in batches]) for name in batches[0].columns}
+    undeclared = {}
+    for name in dict.fromkeys(name for batch in batches for name in batch.undeclared):
+        undeclared[name] = _concat([batch.undeclared.get(name) or _nowhere(batch.count) for batch in batches])
+    envelope = {}
+    for key in dict.fromkeys(key for batch in batches for key in batch.envelope):
+        parts = [batch.envelope.get(key) for batch in batches]
+        filled = [
+            pa.nulls(batch.count, TEXT) if part is None else part
+            for part, batch in zip(parts, batches, strict=True)
+        ]
+        envelope[key] = pa.concat_arrays(filled)
+    lines = [run for batch in batches for run in batch.lines]
+    return Batch(schema, columns, undeclared, envelope, sum(batch.count for batch in batches), lines)
+
+
+def _empty_batch(schema: StreamSchema) -> Batch:
+    columns = {
+        name: Column(pa.array([], CARRIERS.get(one.kind, TEXT)), as_json=one.kind not in CARRIERS)
+        for name, one in schema.properties.items()
+    }
+    return Batch(schema, columns, {}, {}, 0)
+
+
+def _nowhere(count: int) -> Column:
+    return Column(pa.nulls(count, TEXT), as_json=True, absent=pa.array([True] * count, pa.bool_()))
+
+
+def _concat(parts: list[Column]) -> Column:
+    as_json = any(part.as_json for part in parts)
+    values = [json_texts(part) if as_json else part.values for part in parts]
+    absent = None
+    if any(part.absent is not None for part in parts):
+        absent = pa.concat_arrays(
+            [pa.array([False] * len(p.values), pa.bool_()) if p.absent is None else p.absent for p in parts]
+        )
+    return Column(pa.concat_arrays(values), as_json, absent)
+
+
+def json_texts(column: Column) -> pa.Array:
+    """The cells as JSON text; null stays null."""
+    if column.as_json:
+        return column.values
+    return quoted(column.values) if column.values.type == TEXT else column.values.cast(TEXT)

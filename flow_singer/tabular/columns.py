@@ -1,0 +1,455 @@
+"""RECORD lines of one stream to Arrow columns, typed by the SCHEMA, with nothing lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import repeat
+from operator import attrgetter
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flow_singer.errors import DataError, MessageError, RecordError
+from flow_singer.messages import bad_line, decode_object, excerpt
+from flow_singer.schema import Kind, Property, StreamSchema
+from flow_singer.tabular.batch import CARRIERS, Batch, Column, concat_batches, line_of
+from flow_singer.tabular.parts import Part
+from flow_singer.tabular.text import TEXT
+
+ENVELOPE_KEYS = ("time_extracted", "version", "sequence")
+"""Keys that taps put beside `record`; others are learnt when they are met."""
+
+
+_ABSENT = msgspec.Raw(b"")
+Reject = Callable[[int, bytes, DataError], None]
+
+
+class RecordDecoder:
+    """Decodes RECORD lines of one stream.
+
+    Args:
+        schema: decides the columns; records are never used for inference.
+        nan: what to do with the tokens NaN and Infinity, which are not JSON but which taps write.
+        reject: called as `reject(line_number, line, error)` for a record that does not fit (`RecordError`)
+            and a line that is no message (`MessageError`); without it, the error is raised.
+    """
+
+    def __init__(
+        self, schema: StreamSchema, *, nan: Literal["error", "null"] = "error", reject: Reject | None = None
+    ) -> None:
+        self.schema = schema
+        self.undeclared: list[str] = []
+        self._envelope_keys = list(ENVELOPE_KEYS)
+        self._nan = nan
+        self._reject = reject
+        self._compile()
+
+    @property
+    def raises(self) -> bool:
+        """Whether a line that does not fit raises; else it is set aside."""
+        return self._reject is None
+
+    def _compile(self) -> None:
+        properties = list(self.schema.properties.values())
+        properties += [Property(name, "json", {}, True, frozenset()) for name in self.undeclared]
+        self._properties = properties
+        self._record_type = msgspec.defstruct(
+            "Record",
+            [(f"f{i}", *_struct_field(one, i)) for i, one in enumerate(properties)],
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._message_type = msgspec.defstruct(
+            "Message",
+            [
+                ("type", Literal["RECORD"]),
+                ("stream", Literal[self.schema.stream]),
+                ("record", self._record_type),
+                *(
+                    (f"e{i}", msgspec.Raw, msgspec.field(name=field_name(key, i), default=_ABSENT))
+                    for i, key in enumerate(self._envelope_keys)
+                ),
+            ],
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._decoder = msgspec.json.Decoder(self._message_type)
+        self._fields = {
+            one.name: name for one, name in zip(properties, self._record_type.__struct_fields__, strict=True)
+        }
+
+    def decode(self, parts: Sequence[Part]) -> Batch:
+        """Decode RECORD lines.
+
+        Args:
+            parts: n lines in all, none of them blank.
+
+        Returns:
+            A batch of n records, less those that were rejected.
+
+        Raises:
+            RecordError: a record does not fit the SCHEMA; names stream, line and property.
+            MessageError: a line is no message.
+        """
+        batches = [self._decode_part(*part) for part in parts]
+        return batches[0] if len(batches) == 1 else concat_batches(self.schema, batches)
+
+    def _decode_part(self, data: bytes, lines: Sequence[tuple[int, int]]) -> Batch:
+        where = list(lines)
+        try:
+            messages = self._decoder.decode_lines(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            messages, where = self._decode_carefully(data, where)
+        else:
+            if len(messages) != sum(count for _, count in where):  # two messages on one line
+                messages, where = self._decode_carefully(data, where)
+        while True:
+            try:
+                return self._batch(messages, where)
+            except _MisfitError as misfit:
+                error = self._misfit(misfit, where)
+                if self._reject is None:
+                    raise error from None
+                number = line_of(where, misfit.row)
+                self._reject(number, line_at(data, lines, number), error)
+                del messages[misfit.row]
+                where = _without(where, number)
+
+    def _batch(self, messages: list[Any], lines: list[tuple[int, int]]) -> Batch:
+        records = map(msgspec.structs.astuple, map(_record_of, messages))
+        cells: Iterable[Any] = zip(*records, strict=True) if messages else repeat(())
+        columns = {
+            one.name: _column(one, values) for one, values in zip(self._properties, cells, strict=False)
+        }
+        undeclared = {name: columns.pop(name) for name in self.undeclared}
+        envelope = {}
+        for i, key in enumerate(self._envelope_keys):
+            raw = [*map(attrgetter(f"e{i}"), messages)]
+            if raw.count(_ABSENT) < len(raw):
+                texts = _raw_texts(key, raw)
+                envelope[key] = pc.if_else(pc.equal(texts, ""), pa.scalar(None, TEXT), texts)
+        return Batch(self.schema, columns, undeclared, envelope, len(messages), lines)
+
+    def _misfit(self, misfit: _MisfitError, where: list[tuple[int, int]]) -> RecordError:
+        number = line_of(where, misfit.row)
+        return self._error(number, self.schema.properties.get(misfit.name), misfit.reason, misfit.text)
+
+    # -- the exact slow path: finds what the fast one refused, and takes what is legal --------------------
+
+    def _decode_carefully(
+        self, data: bytes, lines: list[tuple[int, int]]
+    ) -> tuple[list[Any], list[tuple[int, int]]]:
+        raw_lines = data[:-1].split(b"\n")
+        self._learn_keys(raw_lines)
+        messages: list[Any] = []
+        kept: list[int] = []
+        numbers = (first + i for first, count in lines for i in range(count))
+        for line, number in zip(raw_lines, numbers, strict=True):
+            try:
+                try:
+                    messages.append(self._decoder.decode(line))
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    messages.append(self._decode_leniently(line, number))
+            except (RecordError, MessageError) as error:
+                if self._reject is None:
+                    raise
+                self._reject(number, line, error)
+                continue
+            kept.append(number)
+        return messages, lines_of(kept)
+
+    def _learn_keys(self, raw_lines: Iterable[bytes]) -> None:
+        known = {*self.schema.properties, *self.undeclared}
+        beside = {"type", "stream", "record", *self._envelope_keys}
+        new_keys: dict[str, None] = {}
+        new_beside: dict[str, None] = {}
+        for line in raw_lines:
+            try:
+                message = _keys_decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                try:
+                    message = decode_object(line, 0)
+                except MessageError:  # told of in its turn
+                    continue
+            record: Any = message.get("record")
+            if isinstance(record, msgspec.Raw):
+                try:
+                    record = _record_keys_decoder.decode(record)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    continue
+            if isinstance(record, dict):
+                new_keys.update(dict.fromkeys(record.keys() - known))
+            new_beside.update(dict.fromkeys(message.keys() - beside))
+        if new_keys or new_beside:
+            self.undeclared += sorted(new_keys)
+            self._envelope_keys += sorted(new_beside)
+            self._compile()
+
+    def _decode_leniently(self, line: bytes, number: int) -> Any:
+        """Decode one line with the standard library, keeping number text; raise a `RecordError` that says why."""
+        try:
+            message = json.loads(
+                line.decode(), parse_float=_NumberText, parse_int=_NumberText, parse_constant=self._constant
+            )
+        except (ValueError, RecursionError) as exc:
+            raise bad_line(number, line, str(exc)) from exc
+        if not isinstance(message, dict):
+            raise bad_line(number, line, "not a JSON object")
+        if message.get("type") != "RECORD" or message.get("stream") != self.schema.stream:
+            raise bad_line(number, line, "'type' or 'stream' stands there twice")
+        record = message.get("record")
+        if not isinstance(record, dict):
+            raise self._error(number, None, "'record' is not an object", excerpt(line))
+        try:
+            values = {
+                self._fields[one.name]: self._value(one, record[one.name], number)
+                for one in self._properties
+                if one.name in record
+            }
+            beside = {
+                f"e{i}": msgspec.Raw(_dump(message[key]).encode("ascii"))
+                for i, key in enumerate(self._envelope_keys)
+                if key in message
+            }
+        except (TypeError, RecursionError) as exc:  # NaN beside the record; a value nested hundreds deep
+            raise bad_line(number, line, str(exc)) from exc
+        return self._message_type("RECORD", self.schema.stream, self._record_type(**values), **beside)
+
+    def _constant(self, token: str) -> Any:
+        return None if self._nan == "null" else _NotANumber(token)
+
+    def _value(self, one: Property, value: object, number: int) -> Any:
+        if isinstance(value, _NotANumber):
+            raise self._error(
+                number, one, f"{value} is not JSON", str(value), "To read such values as null: --nan null."
+            )
+        if value is None and one.kind in _PLAIN:
+            return None
+        expected = _PLAIN.get(one.kind)
+        if expected is None:
+            try:
+                return msgspec.Raw(_dump(value).encode("ascii"))
+            except TypeError as exc:
+                raise self._error(number, one, str(exc), repr(value)) from exc
+        if expected is int and isinstance(value, _NumberText):
+            try:
+                return _IntegerText(value) if not value.lstrip("-").isdigit() else int(value)
+            except (ValueError, ArithmeticError):
+                pass
+        elif type(value) is expected:
+            return value
+        raise self._error(number, one, f"expected {one.kind}, got {_json_type(value)}", _dump(value))
+
+    def _error(
+        self, number: int, one: Property | None, reason: str, seen: str, hint: str | None = None
+    ) -> RecordError:
+        where = f", property '{one.name}'" if one else ""
+        return RecordError(
+            f"Line {number}: record of stream '{self.schema.stream}'{where} does not fit its SCHEMA: {reason}. "
+            f"Value: {seen[:200]}",
+            hint
+            or "Correct the type in the tap's SCHEMA (meltano.yml: schema), or set such records aside with --reject FILE.",
+        )
+
+
+_record_of = attrgetter("record")
+_keys_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_record_keys_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class _NumberText(str):
+    """A JSON number as written."""
+
+    __slots__ = ()
+
+
+class _NotANumber(str):
+    """NaN, Infinity or -Infinity."""
+
+    __slots__ = ()
+
+
+class _IntegerText(str):
+    """An integer written with a fraction or an exponent, such as 1.0 or 1e3."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> _IntegerText:
+        value = Decimal(text)  # a float would round it first
+        if value.adjusted() >= _INTEGER_DIGITS or value != value.to_integral_value():
+            raise ValueError(text)
+        return super().__new__(cls, text)
+
+
+_INTEGER_DIGITS = 4300
+"""As many digits as Python reads at once; `1e999999999` would fill the memory."""
+
+
+def _dump(value: Any) -> str:
+    """JSON text of a value whose numbers are `_NumberText`."""
+    match value:
+        case _NotANumber():
+            raise TypeError(f"{value} is not JSON")
+        case _NumberText():
+            return str(value)
+        case dict():
+            return "{" + ",".join(f"{json.dumps(k)}:{_dump(v)}" for k, v in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(_dump, value)) + "]"
+    return json.dumps(value)
+
+
+def _json_type(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case _NumberText():
+            return "number"
+        case str():
+            return "string"
+        case dict():
+            return "object"
+    return "array"
+
+
+_PLAIN: dict[Kind, type] = {
+    "integer": int,
+    "boolean": bool,
+    "string": str,
+    "date-time": str,
+    "date": str,
+    "decimal-text": str,
+}
+"""Kinds that are decoded to a Python value; the others are kept as JSON text."""
+
+
+def _struct_field(one: Property, position: int) -> tuple[Any, Any]:
+    name = field_name(one.name, position)
+    plain = _PLAIN.get(one.kind)
+    if plain is None:
+        return msgspec.Raw, msgspec.field(name=name, default=_ABSENT)
+    return plain | None | msgspec.UnsetType, msgspec.field(name=name, default=msgspec.UNSET)
+
+
+def field_name(name: str, position: int) -> str:
+    """The name of a field for msgspec, which takes none with quotes, backslashes or control characters.
+
+    Such a key then is an unknown one to the fast path, and its record goes the slow one.
+    """
+    return f"\uffff{position}" if _ODD_NAME.search(name) else name
+
+
+_ODD_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
+
+
+class _MisfitError(Exception):
+    """A value that was taken as JSON text turns out to be none that its column can hold."""
+
+    def __init__(self, row: int, name: str, text: str, reason: str) -> None:
+        super().__init__(name)
+        self.row, self.name, self.text, self.reason = row, name, text, reason
+
+
+def line_at(data: bytes, lines: Sequence[tuple[int, int]], number: int) -> bytes:
+    """The line with a number, of lines with the numbers `lines`."""
+    position = 0
+    for first, count in lines:
+        if first <= number < first + count:
+            return data.split(b"\n")[position + number - first]
+        position += count
+    return b""
+
+
+def lines_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers of lines as (first line, how many)."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and sum(runs[-1]) == number:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((number, 1))
+    return runs
+
+
+def _without(lines: list[tuple[int, int]], number: int) -> list[tuple[int, int]]:
+    kept = []
+    for first, count in lines:
+        if first <= number < first + count:
+            kept += [(first, number - first), (number + 1, first + count - number - 1)]
+        else:
+            kept.append((first, count))
+    return [(first, count) for first, count in kept if count]
+
+
+def _column(one: Property, cells: Sequence[Any]) -> Column:
+    kind = one.kind
+    if kind not in _PLAIN:
+        column = _json_column(one.name, cells)
+        if kind in ("number", "decimal"):
+            try:
+                column.values.cast(pa.float64())
+            except pa.ArrowInvalid:
+                for row, text in enumerate(column.values.to_pylist()):
+                    if text is not None and text[0] not in "-0123456789":
+                        seen = _json_type(json.loads(text))
+                        raise _MisfitError(row, one.name, text, f"expected number, got {seen}") from None
+        return column
+    absent = None
+    try:
+        return Column(pa.array(cells, CARRIERS[kind]), as_json=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        pass
+    missing = [cell is msgspec.UNSET for cell in cells]
+    if any(missing):
+        absent = pa.array(missing, pa.bool_())
+        cells = [None if cell is msgspec.UNSET else cell for cell in cells]
+    try:
+        return Column(pa.array(cells, CARRIERS[kind]), as_json=False, absent=absent)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        texts = [
+            None if cell is None else cell if isinstance(cell, _IntegerText) else json.dumps(cell)
+            for cell in cells
+        ]
+        return Column(pa.array(texts, TEXT), as_json=True, absent=absent)
+
+
+def _json_column(name: str, cells: Sequence[msgspec.Raw]) -> Column:
+    texts = _raw_texts(name, cells)
+    missing = pc.equal(texts, "")
+    absent = missing if pc.any(missing).as_py() else None
+    null = pc.equal(texts, "null")
+    if absent is not None:
+        null = pc.or_(null, missing)
+    if pc.any(null).as_py():
+        texts = pc.if_else(null, pa.scalar(None, TEXT), texts)
+    return Column(texts, as_json=True, absent=absent)
+
+
+def _raw_texts(name: str, cells: Sequence[msgspec.Raw]) -> pa.Array:
+    """Raw cells side by side in one buffer; an object per cell would cost three times as much."""
+    data = b"".join(cells)
+    if not data.isascii():
+        try:
+            data.decode()  # the JSON reader checks the text that it decodes, but not what it leaves raw
+        except UnicodeDecodeError:
+            row, reason = next(_not_utf8(cells))
+            raise _MisfitError(row, name, excerpt(bytes(cells[row])), reason) from None
+    offsets = np.zeros(len(cells) + 1, dtype="int64")
+    np.cumsum(np.fromiter(map(len, cells), dtype="int64", count=len(cells)), out=offsets[1:])
+    return pa.LargeStringArray.from_buffers(len(cells), pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+def _not_utf8(cells: Sequence[msgspec.Raw]) -> Iterator[tuple[int, str]]:
+    for row, cell in enumerate(cells):
+        try:
+            bytes(cell).decode()
+        except UnicodeDecodeError as exc:
+            yield row, f"not UTF-8 ({exc.reason})"

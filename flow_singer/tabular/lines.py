@@ -1,0 +1,471 @@
+"""Frames of one output stream to SCHEMA and RECORD lines.
+
+The SCHEMA of an output stream is held back until its first rows are known, only ever widens, and is sent
+again only when it changed: targets answer each SCHEMA with DDL or a new buffer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flow_singer.errors import TransformError
+from flow_singer.schema import (
+    StreamSchema,
+    inferred,
+    read_property,
+    required_names,
+    resolve,
+    widen,
+    with_null,
+    without_null,
+)
+from flow_singer.tabular.batch import Batch, Column, json_texts
+from flow_singer.tabular.cells import Cells, Source, encode_column, encode_values
+from flow_singer.tabular.matching import Rows, match_rows, take_column, take_undeclared
+from flow_singer.tabular.rows import RowBatch, RowWriter
+from flow_singer.tabular.text import TEXT, join, text_bytes
+
+
+class OutputStream:
+    """What one stream looks like after the functions.
+
+    Args:
+        name: the stream's name in the messages.
+        key: key properties the user named; None keeps the input's.
+        declared: properties that the user declared; they win over what is copied or inferred.
+    """
+
+    def __init__(
+        self, name: str, *, key: Sequence[str] | None = None, declared: Mapping[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        self.records = 0
+        self.not_finite: dict[str, int] = {}
+        self._key = None if key is None else list(key)
+        self._declared: dict[str, Any] = dict(declared or {})
+        self._properties: dict[str, dict[str, Any]] = {}
+        self._valueless: dict[str, None] = {}
+        self._sent: bytes | None = None
+        self._row_writer: RowWriter | None = None
+        self._inputs: dict[str, StreamSchema] = {}
+        self._lacking: set[str] = set()
+        """Columns whose key some record lacks."""
+
+    def declare(self, properties: Mapping[str, Any], key: Sequence[str] | None) -> None:
+        """Take a schema that a function returned beside its data."""
+        self._declared.update(properties)
+        if key and self._key is None:
+            self._key = list(key)
+
+    def write_frame(
+        self,
+        frame: pd.DataFrame,
+        schema: StreamSchema | None,
+        batch: Batch | None,
+        *,
+        is_whole: bool = False,
+    ) -> list[bytes | memoryview]:
+        """Write a frame.
+
+        Args:
+            frame: n rows.
+            schema: SCHEMA of the stream it came from, None for a stream that a function made up.
+            batch: the records it came from; rows are matched to them by the frame's index.
+            is_whole: whether no two rows may share a key, but for those that did so before.
+
+        Returns:
+            Blocks of message lines: SCHEMA where it is new, then n RECORDs.
+
+        Raises:
+            TransformError: keys are missing or null, a name appears twice, a dtype has no JSON form.
+        """
+        names = _column_names(frame, self.name)
+        arrays = {name: frame.iloc[:, position].array for position, name in enumerate(names)}
+        rows = None
+        if batch is not None:
+            rows = match_rows(frame.index, arrays, batch, by_key=self.name == batch.schema.stream)
+        columns: dict[str, Column] = {}
+        undeclared: dict[str, Column] = {}
+        if batch is not None and rows is not None:
+            columns = {name: take_column(one, rows) for name, one in batch.columns.items()}
+            undeclared = {name: take_undeclared(one, rows) for name, one in batch.undeclared.items()}
+        cells = {}
+        for name, array in arrays.items():
+            source = None
+            if schema is not None and name in schema.properties:
+                shown = batch.shown.get(name) if batch is not None and isinstance(rows, slice) else None
+                source = Source(schema.properties[name], columns.get(name), shown)
+            try:
+                cells[name] = encode_column(array, source)
+            except TransformError as exc:
+                raise TransformError(
+                    f"stream '{self.name}', column '{name}': {exc.message}", exc.hint
+                ) from exc
+        nowhere = rows.is_null() if isinstance(rows, pa.Array) else None
+        blocks = self._write(cells, len(frame), schema, columns, undeclared, _envelope(batch, rows), nowhere)
+        if is_whole and self.key_properties:
+            before = {} if batch is None else {name: json_texts(one) for name, one in batch.columns.items()}
+            self._check_unique({name: cell.texts for name, cell in cells.items()}, before)
+        return blocks
+
+    def _check_unique(self, texts: Mapping[str, pa.Array], before: Mapping[str, pa.Array]) -> None:
+        key = self.key_properties
+        repeated = _repeated_rows([texts[name] for name in key])
+        known = _repeated_rows([before[name] for name in key]) if before.keys() >= set(key) else []
+        if len(repeated) > len(known):
+            named = ", ".join(f"{name} {texts[name][repeated[0]].as_py()}" for name in key)
+            raise TransformError(
+                f"stream '{self.name}': {len(repeated)} rows of the result repeat the key of an earlier row, "
+                f"first row {repeated[0]} (from 0): {named}.",
+                "A target would keep only the last of them. Name the key that tells them apart: key=[...].",
+            )
+
+    def write_rows(
+        self,
+        records: Sequence[dict[str, Any]],
+        sources: RowBatch,
+        positions: Sequence[int],
+        schema: StreamSchema,
+    ) -> list[bytes | memoryview]:
+        """Write records as row functions return them.
+
+        Args:
+            records: n records; a key that one lacks is left out of its line.
+            sources: the rows they came from.
+            positions: of the n records among these rows.
+            schema: SCHEMA of the stream they came from.
+        """
+        if (
+            self._sent is not None
+            and self._inputs.get(schema.stream) is schema
+            and not sources.beside
+            and (lines := self._write_plain_rows(records, sources, positions)) is not None
+        ):
+            self.records += len(records)
+            return [memoryview(lines)]
+        rows = [{str(key): value for key, value in record.items()} for record in records]
+        names: dict[str, None] = {}
+        for row in rows:
+            names.update(dict.fromkeys(row))
+        known = schema.properties
+        ordered = [name for name in known if name in names] + [name for name in names if name not in known]
+        cells, columns = {}, {}
+        for name in ordered:
+            absent = [name not in row for row in rows]
+            cells[name] = encode_values([row.get(name) for row in rows], known.get(name))
+            if any(absent):
+                before = cells[name].texts
+                if name in schema.key_properties:  # whether a row came without it, or lost it
+                    pairs = zip(absent, positions, strict=True)
+                    before = pa.array([sources.had(row, name) if gone else None for gone, row in pairs])
+                columns[name] = Column(before, as_json=True, absent=pa.array(absent, pa.bool_()))
+        return self._write(cells, len(rows), schema, columns, {}, sources.envelope(positions), sparse=True)
+
+    def _write_plain_rows(
+        self, records: Sequence[dict[str, Any]], sources: RowBatch, positions: Sequence[int]
+    ) -> bytes | None:
+        """Lines of records that need no other SCHEMA than the last one; None where they may."""
+        if self._row_writer is None:
+            message = self._message()
+            self._row_writer = RowWriter(self.name, message["schema"], message["key_properties"])
+        return self._row_writer.write(records, map(sources.messages.__getitem__, positions))
+
+    def finish(self) -> list[bytes | memoryview]:
+        """Send the SCHEMA once more where columns never had a value: they end as nullable text."""
+        pending = [name for name in self._valueless if name not in self._properties]
+        if not pending:
+            return []
+        for name in pending:
+            self._properties[name] = inferred("string")
+        self._valueless.clear()
+        return self._schema_if_new()
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _write(
+        self,
+        cells: dict[str, Cells],
+        count: int,
+        schema: StreamSchema | None,
+        columns: Mapping[str, Column],
+        undeclared: Mapping[str, Column],
+        envelope: Mapping[str, pa.Array | str],
+        nowhere: pa.Array | None = None,
+        *,
+        sparse: bool = False,
+    ) -> list[bytes | memoryview]:
+        if schema is not None:
+            self._inputs[schema.stream] = schema
+        omitted = _omitted(cells, columns)
+        self._lacking |= omitted.keys()
+        for name, cell in cells.items():
+            self._learn(name, cell)
+            if cell.texts.null_count > (pc.sum(omitted[name]).as_py() if name in omitted else 0):
+                self._allow_null(name)
+            if cell.not_finite:
+                self.not_finite[name] = self.not_finite.get(name, 0) + cell.not_finite
+        missing = sorted(self._properties.keys() - cells.keys()) if count else []
+        if sparse:
+            self._lacking.update(missing)
+            missing = []
+        for name in missing:
+            self._allow_null(name)
+        self._check_keys(cells, columns, nowhere)
+        blocks = self._schema_if_new()
+        if count:
+            blocks.append(self._record_lines(cells, missing, count, omitted, undeclared, envelope))
+            self.records += count
+        return blocks
+
+    def _learn(self, name: str, cell: Cells) -> None:
+        known = self._properties.get(name)
+        if name in self._declared:
+            self._properties[name] = self._declared[name]
+        elif cell.property is None:
+            if known is None:
+                self._valueless[name] = None
+        elif known is None:
+            self._properties[name] = cell.property
+        elif known != cell.property:
+            self._properties[name] = widen(known, cell.property, self._root)
+
+    def _allow_null(self, name: str) -> None:
+        if name not in self._properties:
+            return
+        if name in self._declared:
+            if not read_property(name, self._declared[name], self._root).nullable:
+                raise TransformError(
+                    f"stream '{self.name}', column '{name}' is null in a row, but declared to be required.",
+                    "Fill it in the function, or declare it without 'required'.",
+                )
+            return
+        self._properties[name] = with_null(self._properties[name], self._root)
+
+    @property
+    def _root(self) -> dict[str, Any]:
+        """The schema around the properties: the input's; of several inputs only what references point to."""
+        if len(self._inputs) == 1:
+            (only,) = self._inputs.values()
+            return dict(resolve(only.json_schema, only.json_schema))
+        root: dict[str, Any] = {"type": "object"}
+        for schema in self._inputs.values():
+            for word in ("definitions", "$defs"):
+                if isinstance(found := schema.json_schema.get(word), Mapping):
+                    root[word] = {**found, **root.get(word, {})}
+        return root
+
+    @property
+    def key_properties(self) -> list[str]:
+        """The key of the output."""
+        if self._key is not None:
+            return self._key
+        return next((schema.key_properties for schema in self._inputs.values()), [])
+
+    def _check_keys(
+        self, cells: Mapping[str, Cells], columns: Mapping[str, Column], nowhere: pa.Array | None
+    ) -> None:
+        lost = [name for name in self.key_properties if name not in cells]
+        if lost:
+            raise TransformError(
+                f"stream '{self.name}': key column {', '.join(map(repr, lost))} is missing from the result; "
+                f"its columns are {', '.join(cells)}.",
+                f'Keep it, or name the new key: @transform("{self.name}", key=["..."]) (key=[] for none).',
+            )
+        for name in self.key_properties:
+            texts = cells[name].texts
+            if not texts.null_count:
+                continue
+            before = columns[name].values if name in columns else None
+            fresh = texts.is_null()
+            if before is not None:
+                made = before.is_valid() if nowhere is None else pc.or_(before.is_valid(), nowhere)
+                fresh = pc.and_(fresh, made)
+            rows = [row for row, null in enumerate(fresh.to_pylist()) if null]
+            if rows:
+                raise TransformError(
+                    f"stream '{self.name}': key column '{name}' is null in {len(rows)} rows of the result, "
+                    f"first in row {rows[0]} (from 0).",
+                    "Fill it or drop these rows in the function.",
+                )
+
+    def _schema_if_new(self) -> list[bytes | memoryview]:
+        try:
+            line = msgspec.json.encode(self._message())
+        except UnicodeEncodeError as exc:
+            raise TransformError(
+                f"stream '{self.name}': a column's name has a lone surrogate ({exc.object!a}), which is not Unicode.",
+                "Rename it in the function.",
+            ) from exc
+        if line == self._sent:
+            return []
+        self._sent = line
+        self._row_writer = None
+        return [line + b"\n"]
+
+    def _message(self) -> dict[str, Any]:
+        key = self.key_properties
+        properties = {
+            name: without_null(one) if name in key and self._made_up(name) else one
+            for name, one in self._properties.items()
+        }
+        base = self._root
+        required = [name for name in required_names(base) if name in properties and name not in self._lacking]
+        base.pop("required", None)
+        if required:
+            base["required"] = required
+        before = base.get("properties")
+        if not isinstance(before, Mapping) or properties.keys() != before.keys():
+            for word in _ABOUT_KEYS:
+                base.pop(word, None)
+        base["properties"] = properties
+        message: dict[str, Any] = {
+            "type": "SCHEMA",
+            "stream": self.name,
+            "schema": base,
+            "key_properties": key,
+        }
+        inputs = [schema for schema in self._inputs.values() if "bookmark_properties" in schema.message]
+        if inputs:
+            message["bookmark_properties"] = [b for b in inputs[0].bookmark_properties if b in properties]
+        return message
+
+    def _made_up(self, name: str) -> bool:
+        return not any(name in schema.properties for schema in self._inputs.values())
+
+    def _record_lines(
+        self,
+        cells: Mapping[str, Cells],
+        missing: Sequence[str],
+        count: int,
+        omitted: Mapping[str, pa.Array],
+        undeclared: Mapping[str, Column],
+        envelope: Mapping[str, pa.Array | str],
+    ) -> memoryview:
+        always: list[tuple[str, Cells]] = []
+        sometimes: list[pa.Array] = []
+        nulls = Cells(pa.scalar("null", TEXT), None)
+        for name in self._properties:
+            label = json.dumps(name) + ":"
+            if name not in cells:
+                if name in missing:
+                    always.append((label, nulls))
+                continue
+            if name in omitted:
+                part = join("," + label, cells[name].to_json().fill_null("null"))
+                sometimes.append(pc.if_else(omitted[name], "", part))
+                continue
+            always.append((label, cells[name]))
+        for name, column in undeclared.items():
+            part = join("," + json.dumps(name) + ":", column.values.fill_null("null"))
+            sometimes.append(part if column.absent is None else pc.if_else(column.absent, "", part))
+        parts: list[Any] = [
+            pa.scalar(f'{{"type":"RECORD","stream":{json.dumps(self.name)},"record":{{', TEXT)
+        ]
+        if always:
+            quote = ""  # that ends the value before
+            for position, (label, cell) in enumerate(always):
+                is_bare = cell.strings and not cell.texts.null_count
+                before = quote + ("," if position else "") + label
+                quote = '"' if is_bare else ""
+                parts += [pa.scalar(before + quote, TEXT), cell.texts if is_bare else cell.to_json()]
+            parts += [pa.scalar(quote, TEXT), *sometimes]
+        elif sometimes:
+            # Every column lacks its key somewhere: no column can go without a leading comma.
+            parts.append(pc.binary_replace_slice(join(*sometimes), 0, 1, ""))
+        parts.append(pa.scalar("}", TEXT))
+        for key, texts in envelope.items():
+            label = "," + json.dumps(key) + ":"
+            if isinstance(texts, str):
+                parts.append(pa.scalar(label + texts, TEXT))
+            else:
+                parts.append(pc.if_else(texts.is_null(), "", join(label, texts.fill_null(""))))
+        parts += [pa.scalar("}\n", TEXT)]
+        if not any(isinstance(part, pa.Array) for part in parts):
+            parts.append(pa.array([""] * count, TEXT))
+        lines = pc.binary_join_element_wise(
+            *parts, pa.scalar("", TEXT), null_handling="replace", null_replacement="null"
+        )
+        return text_bytes(lines)
+
+
+_ABOUT_KEYS = (
+    "additionalProperties",
+    "unevaluatedProperties",
+    "minProperties",
+    "maxProperties",
+    "propertyNames",
+    "dependentRequired",
+    "dependentSchemas",
+    "dependencies",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+)
+"""What a SCHEMA says of which keys a record has: no longer true where a function adds or drops columns."""
+
+
+def _repeated_rows(key: Sequence[pa.Array]) -> list[int]:
+    """Rows whose key stands in an earlier row, too."""
+    frame = pd.DataFrame({position: texts.to_pandas() for position, texts in enumerate(key)})
+    return [int(row) for row in np.flatnonzero(frame.duplicated())]
+
+
+def _omitted(cells: Mapping[str, Cells], columns: Mapping[str, Column]) -> dict[str, pa.Array]:
+    """Per column where it happens at all: the rows whose key was absent and that still have no value."""
+    found = {}
+    for name, cell in cells.items():
+        absent = columns[name].absent if name in columns else None
+        if absent is not None and cell.texts.null_count:
+            rows = pc.and_(absent, cell.texts.is_null())
+            if pc.any(rows).as_py():
+                found[name] = rows
+    return found
+
+
+def _column_names(frame: pd.DataFrame, stream: str) -> list[str]:
+    names = [str(label) for label in frame.columns]
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise TransformError(
+                f"stream '{stream}': the result has two columns named '{name}'.", "Rename or drop one."
+            )
+        seen.add(name)
+    return names
+
+
+def _envelope(batch: Batch | None, rows: Rows | None) -> dict[str, pa.Array | str]:
+    if batch is None:
+        return {}
+    if isinstance(rows, slice):
+        return dict(batch.envelope)
+    newest = newest_envelope(batch)
+    if rows is None:
+        return newest
+    taken = {key: texts.take(rows) for key, texts in batch.envelope.items()}
+    if rows.null_count:
+        for key, text in newest.items():
+            taken[key] = pc.if_else(rows.is_null(), pa.scalar(text, TEXT), taken[key])
+    return taken
+
+
+def newest_envelope(batch: Batch) -> dict[str, pa.Array | str]:
+    """What stands beside rows that cannot be matched: the newest `time_extracted`, the batch's `version`."""
+    newest: dict[str, pa.Array | str] = {}
+    for key in ("time_extracted", "version"):
+        if key in batch.envelope:
+            latest = pc.max(batch.envelope[key]).as_py()
+            if latest is not None:
+                newest[key] = latest
+    return newest

@@ -1,0 +1,171 @@
+"""Which record of a batch each row of a function's result came from.
+
+The index of a frame tells it, as long as the function kept it. After reset_index, group by or merge it counts
+from 0 again and would name the wrong records, so it is believed only where columns prove it; else the key
+columns find the records. What stands beside a record's columns (undeclared keys, `time_extracted`, an absent
+key) and the digits of a value follow this match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flow_singer.tabular.batch import Batch, Column
+from flow_singer.tabular.cells import arrow_text, encode_column
+from flow_singer.tabular.frames import to_array
+from flow_singer.tabular.text import TEXT
+
+Rows: TypeAlias = pa.Array | slice
+"""Positions in the batch, null for a row of nowhere; `slice(None)`: all records in their order."""
+
+
+def match_rows(index: pd.Index, columns: Mapping[str, Any], batch: Batch, *, by_key: bool) -> Rows | None:
+    """Match the n rows of a result to the records of the batch it was made from.
+
+    Args:
+        index: the result's index.
+        columns: the result's columns, as arrays of n cells.
+        batch: the records that the function was shown.
+        by_key: whether key columns of the same name mean the same key in the result.
+
+    Returns:
+        The match, or None where nothing tells.
+    """
+    rows = _by_index(index, batch.count)
+    key = batch.schema.key_properties
+    if not key or any(name not in columns or name not in batch.columns for name in key):
+        return rows if rows is not None and _is_witnessed(columns, batch, rows) else None
+    after = _joined([_comparable(columns[name]) for name in key])
+    before = _joined([_carried(batch, name) for name in key])
+    if after.type != before.type:
+        after, before = after.cast(TEXT), before.cast(TEXT)
+    if rows is not None and _equal(after, _at(before, rows)) and (not _is_fresh(rows) or _is_unique(before)):
+        return rows
+    if rows is not None and _is_witnessed(
+        columns, batch, rows, strict=True
+    ):  # the function changed the key itself
+        return rows
+    if not by_key or not _is_unique(before):
+        return None
+    found = pc.index_in(after, value_set=before, skip_nulls=True)
+    return found.cast(pa.int64()) if found.null_count < len(found) else None
+
+
+def take_column(column: Column, rows: Rows) -> Column:
+    """The column's cells at the matched rows; null for a row of nowhere."""
+    if isinstance(rows, slice):
+        return column
+    absent = None if column.absent is None else column.absent.take(rows).fill_null(False)
+    return Column(column.values.take(rows), column.as_json, absent)
+
+
+def take_undeclared(column: Column, rows: Rows) -> Column:
+    """The same for a key that the SCHEMA does not declare: a row of nowhere lacks it."""
+    taken = take_column(column, rows)
+    if isinstance(rows, slice) or not rows.null_count:
+        return taken
+    nowhere = rows.is_null()
+    return taken._replace(absent=nowhere if taken.absent is None else pc.or_(nowhere, taken.absent))
+
+
+def _by_index(index: pd.Index, count: int) -> Rows | None:
+    if isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and len(index) == count:
+        return slice(None)
+    if (
+        index.name is not None
+        or isinstance(index, pd.MultiIndex)
+        or not pd.api.types.is_integer_dtype(index.dtype)
+    ):
+        return None
+    labels = index.to_numpy()
+    if len(labels) and (labels.min() < 0 or labels.max() >= count):
+        return None
+    return pa.array(labels, pa.int64())
+
+
+def _is_fresh(rows: Rows) -> bool:
+    """Whether labels may as well have been counted anew from 0, and sorted since."""
+    return (
+        not isinstance(rows, slice)
+        and (not len(rows) or pc.max(rows).as_py() < len(rows))
+        and _is_unique(rows)
+    )
+
+
+def _is_witnessed(columns: Mapping[str, Any], batch: Batch, rows: Rows, *, strict: bool = False) -> bool:
+    """Whether columns that the function left alone show that its rows are those records.
+
+    A column in which no two records are alike cannot agree by chance. Without one, all rows in order are
+    believed unless a column holds the same cells in another order; and labels with gaps or twice, which
+    no reset_index leaves behind, where a column agrees that is not constant, or none disagrees. `strict`: the key disagrees, so that another column has to agree.
+    """
+    whole = isinstance(rows, slice)
+    agrees = disagrees = moved = False
+    kinds = {name: batch.schema.properties[name].kind for name in columns if name in batch.columns}
+    plain = [name for name, kind in kinds.items() if kind in _PLAIN]
+    for name in [*plain, *(name for name, kind in kinds.items() if kind not in _PLAIN and kind != "json")]:
+        if name not in plain and agrees and not moved:
+            break
+        after, carried = _comparable(columns[name]), _carried(batch, name)
+        before = _at(carried, rows)
+        if after.type != before.type:
+            continue
+        if _equal(after, before):
+            if _is_unique(carried):
+                return True
+            agrees = agrees or pc.count_distinct(before, mode="all").as_py() > 1
+        else:
+            disagrees = True
+            moved = moved or (whole and _equal(_sorted(after), _sorted(before)))
+    if whole:
+        return not moved and (agrees or not strict)
+    return not _is_fresh(rows) and (agrees or not disagrees)
+
+
+_PLAIN = ("integer", "string")
+
+
+def _carried(batch: Batch, name: str) -> pa.Array:
+    column, kind = batch.columns[name], batch.schema.properties[name].kind
+    if kind in _PLAIN and not column.as_json:
+        return column.values
+    array = to_array(kind, column)
+    return _comparable(pd.Series(array, dtype=array.dtype, copy=False).array)
+
+
+def _comparable(values: Any) -> pa.Array:
+    if pd.api.types.is_integer_dtype(values.dtype) and values.dtype != np.uint64:
+        found = pa.array(values, from_pandas=True)
+        return (found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found).cast(pa.int64())
+    if isinstance(values.dtype, pd.StringDtype):
+        return arrow_text(values)
+    return encode_column(values, None).to_json()
+
+
+def _joined(columns: list[pa.Array]) -> pa.Array:
+    if len(columns) == 1:
+        return columns[0]
+    texts = [column.cast(TEXT).fill_null("") for column in columns]
+    return pc.binary_join_element_wise(*texts, pa.scalar("\x1f", TEXT))
+
+
+def _at(values: pa.Array, rows: Rows) -> pa.Array:
+    return values if isinstance(rows, slice) else values.take(rows)
+
+
+def _equal(left: pa.Array, right: pa.Array) -> bool:
+    return bool(left.equals(right))
+
+
+def _sorted(values: pa.Array) -> pa.Array:
+    return values.take(pc.sort_indices(values))
+
+
+def _is_unique(values: pa.Array) -> bool:
+    return bool(pc.count_distinct(values, mode="all").as_py() == len(values))

@@ -1,0 +1,132 @@
+"""Python objects in a column as JSON text: dicts, lists, dates, Decimals, and what numpy and pandas make of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from flow_singer.errors import TransformError
+from flow_singer.tabular.decode import WrittenFloat
+
+
+def encode_each(cells: Sequence[Any]) -> tuple[list[str | None], set[str], set[str | None]]:
+    """JSON text of each object, and the JSON types and string formats met."""
+    kinds = set(map(type, cells))
+    if kinds <= _CONTAINERS:
+        types = {_CONTAINER_TYPES[kind] for kind in kinds if kind is not type(None)}
+        return [None if cell is None else _encode(cell) for cell in cells], types, set()
+    encoded: list[str | None] = []
+    types = set()
+    formats: set[str | None] = set()
+    for cell in cells:
+        plain = plain_value(cell)
+        if plain is None:
+            encoded.append(None)
+            continue
+        kind, fmt = _describe(plain)
+        types.add(kind)
+        if kind == "string":
+            formats.add(fmt)
+        encoded.append(_encode(plain))
+    return encoded, types, formats
+
+
+_CONTAINER_TYPES: dict[type, str] = {dict: "object", list: "array"}
+_CONTAINERS = {dict, list, type(None)}
+
+
+def _describe(value: object) -> tuple[str, str | None]:
+    match value:
+        case bool():
+            return "boolean", None
+        case int():
+            return "integer", None
+        case float() | Decimal():
+            return "number", None
+        case datetime():
+            return "string", "date-time"
+        case date():
+            return "string", "date"
+        case time():
+            return "string", "time"
+        case timedelta():
+            return "string", "duration"
+        case dict():
+            return "object", None
+        case list() | tuple() | set() | frozenset():
+            return "array", None
+    return "string", None
+
+
+def plain_value(cell: Any) -> Any:
+    """A cell as a value of the standard library; every kind of missing value becomes None.
+
+    Raises:
+        TransformError: a value that has no JSON form.
+    """
+    if isinstance(cell, str | dict | list | bool | int) or cell is None:
+        return cell
+    if isinstance(cell, float):
+        return cell if np.isfinite(cell) else None
+    if isinstance(cell, Decimal):
+        return cell if cell.is_finite() else None
+    if cell is pd.NaT or cell is pd.NA:
+        return None
+    if isinstance(cell, np.ndarray):
+        return cell.tolist()
+    if isinstance(cell, np.generic):
+        return plain_value(cell.item())
+    if isinstance(cell, pd.Timedelta):
+        return cell.to_pytimedelta()
+    if isinstance(cell, pd.Period | pd.Interval):
+        return str(cell)
+    if isinstance(cell, date | time | timedelta | tuple | set | frozenset):
+        return cell
+    if isinstance(cell, bytes):
+        raise TransformError("A cell holds bytes, which have no JSON form.", "Decode them in the function.")
+    if hasattr(cell, "hex") and hasattr(cell, "int"):
+        return str(cell)  # uuid.UUID
+    raise TransformError(
+        f"A cell holds {type(cell).__module__}.{type(cell).__qualname__}, which has no JSON form.",
+        "Return text, numbers, booleans, dates, lists or dicts.",
+    )
+
+
+def json_hook(value: Any) -> Any:
+    """For `msgspec.json.Encoder(enc_hook=...)`: what it does not know, as something that it knows."""
+    if isinstance(value, WrittenFloat):
+        return msgspec.Raw(value.text.encode("ascii"))
+    if isinstance(value, float):  # of numpy
+        return float(value)
+    plain = plain_value(value)
+    if plain is value:
+        raise TransformError(f"{type(value).__qualname__} has no JSON form.")
+    return plain
+
+
+_encoder = msgspec.json.Encoder(enc_hook=json_hook, decimal_format="number")
+
+
+def _encode(value: Any) -> str:
+    if isinstance(value, WrittenFloat):
+        return value.text
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return f'"{_utc_text(value)}"'
+    try:
+        return _encoder.encode(value).decode()
+    except (UnicodeEncodeError, OverflowError):  # lone surrogates; integers past 64 bits
+        return json.dumps(value, default=json_hook)
+
+
+def _utc_text(value: datetime) -> str:
+    text = value.isoformat()
+    return text[:-6] + "Z" if text.endswith("+00:00") else text

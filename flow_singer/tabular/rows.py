@@ -1,0 +1,224 @@
+"""RECORD lines as dicts, for functions of one record, and such dicts as RECORD lines again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+
+from flow_singer.errors import DataError, RecordError, TransformError
+from flow_singer.messages import bad_line, excerpt
+from flow_singer.schema import read_property
+from flow_singer.tabular.batch import line_of
+from flow_singer.tabular.columns import ENVELOPE_KEYS, field_name, line_at, lines_of
+from flow_singer.tabular.decode import written_float
+from flow_singer.tabular.objects import json_hook
+from flow_singer.tabular.parts import Part
+from flow_singer.tabular.text import TEXT
+
+_Beside = msgspec.Raw | msgspec.UnsetType
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A RECORD message; its values are as JSON has them: dates are text, too many digits make a Decimal."""
+
+    type: Literal["RECORD"]
+    stream: str
+    record: dict[str, Any]
+    time_extracted: _Beside = msgspec.UNSET
+    version: _Beside = msgspec.UNSET
+    sequence: _Beside = msgspec.UNSET
+
+
+_decoder = msgspec.json.Decoder(Message, float_hook=written_float)
+_encoder = msgspec.json.Encoder(enc_hook=json_hook, decimal_format="number")
+
+
+class RowBatch:
+    """Consecutive records of one stream.
+
+    Args:
+        messages: n messages.
+        part: the lines they came from, and perhaps others.
+        kept: numbers of the lines of `messages`.
+        beside: by row, JSON texts of what else stood beside `record`.
+    """
+
+    def __init__(
+        self,
+        messages: list[Message],
+        part: Part,
+        kept: Sequence[tuple[int, int]],
+        beside: Mapping[int, dict[str, str]],
+    ) -> None:
+        self.messages = messages
+        self.beside = beside
+        self._part = part
+        self._kept = kept
+
+    def line_of(self, row: int) -> int:
+        """The number of the line that row `row` (from 0) came from."""
+        return line_of(self._kept, row)
+
+    def text_of(self, row: int) -> bytes:
+        """The line that a row came from."""
+        return line_at(*self._part, self.line_of(row))
+
+    def had(self, row: int, name: str) -> bool | None:
+        """True where the line of a row has a value for this property, else None."""
+        value = json.loads(self.text_of(row))["record"].get(name)
+        return None if value is None else True
+
+    def envelope(self, rows: Iterable[int]) -> dict[str, pa.Array]:
+        """What stands beside the records that came from `rows`, per key; null where a line lacked it."""
+        texts = [self._beside_of(row) for row in rows]
+        keys = dict.fromkeys(key for one in texts for key in one)
+        return {key: pa.array([one.get(key) for one in texts], TEXT) for key in keys}
+
+    def _beside_of(self, row: int) -> dict[str, str]:
+        message = self.messages[row]
+        known = ((key, getattr(message, key)) for key in ENVELOPE_KEYS)
+        return {key: bytes(raw).decode() for key, raw in known if raw is not msgspec.UNSET} | self.beside.get(
+            row, {}
+        )
+
+
+def decode_rows(
+    part: Part,
+    nan: Literal["error", "null"],
+    reject: Callable[[int, bytes, DataError], None] | None = None,
+) -> RowBatch:
+    """Decode RECORD lines.
+
+    Args:
+        part: n lines.
+        nan: what to do with NaN and Infinity.
+        reject: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+
+    Raises:
+        RecordError: a line's record is not an object, or holds NaN.
+        MessageError: a line is no message.
+    """
+    data, lines = part
+    try:
+        messages = _decoder.decode_lines(data)
+        if len(messages) == sum(count for _, count in lines):
+            return RowBatch(messages, part, lines, {})
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    messages, kept = [], []
+    beside: dict[int, dict[str, str]] = {}
+    numbers = (first + i for first, count in lines for i in range(count))
+    for text, number in zip(data[:-1].split(b"\n"), numbers, strict=True):
+        try:
+            message, more = _decode_carefully(text, number, nan)
+        except DataError as error:
+            if reject is None:
+                raise
+            reject(number, text, error)
+            continue
+        if more:
+            beside[len(messages)] = more
+        messages.append(message)
+        kept.append(number)
+    return RowBatch(messages, part, lines_of(kept), beside)
+
+
+def _decode_carefully(
+    text: bytes, number: int, nan: Literal["error", "null"]
+) -> tuple[Message, dict[str, str]]:
+    try:
+        return _decoder.decode(text), {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+
+    def constant(token: str) -> None:
+        if nan == "error":
+            raise RecordError(
+                f"Line {number}: {token} is not JSON: {excerpt(text)}",
+                "To read such values as null: --nan null.",
+            )
+
+    try:
+        message = json.loads(text.decode(), parse_float=written_float, parse_constant=constant)
+    except (ValueError, RecursionError) as exc:
+        raise bad_line(number, text, str(exc)) from exc
+    if not isinstance(message, dict) or message.get("type") != "RECORD":
+        raise bad_line(number, text, "not a RECORD message")
+    record = message.get("record")
+    if not isinstance(record, dict):
+        raise RecordError(f"Line {number}: 'record' is not an object: {excerpt(text)}")
+    beside = {k: json.dumps(v) for k, v in message.items() if k not in ("type", "stream", "record")}
+    return Message("RECORD", message["stream"], record), beside
+
+
+class RowWriter:
+    """Writes records that are as their SCHEMA says, without a look at each value.
+
+    The whole batch is encoded, and then read once with a decoder that takes nothing but what the SCHEMA
+    promises. Where that fails, nothing is written: the columns have to be looked at.
+
+    Args:
+        stream: name of the stream.
+        schema: the JSON Schema that was sent for it.
+        key: its key properties.
+    """
+
+    def __init__(self, stream: str, schema: Mapping[str, Any], key: Collection[str]) -> None:
+        required = {*schema.get("required", ()), *key}
+        fields = []
+        for position, (name, one) in enumerate(schema["properties"].items()):
+            kind = _python_type(name, one, schema, never_null=name in key)
+            key_name = field_name(name, position)
+            if name in required:
+                field = msgspec.field(name=key_name)
+            else:
+                kind, field = kind | msgspec.UnsetType, msgspec.field(name=key_name, default=msgspec.UNSET)
+            fields.append((f"f{position}", kind, field))
+        record = msgspec.defstruct("Record", fields, kw_only=True, forbid_unknown_fields=True, gc=False)
+        envelope = [(name, msgspec.Raw, msgspec.Raw(b"")) for name in ENVELOPE_KEYS]
+        message = msgspec.defstruct(
+            "Checked",
+            [("type", Literal["RECORD"]), ("stream", Literal[stream]), ("record", record), *envelope],
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._stream = stream
+        self._checker = msgspec.json.Decoder(message)
+
+    def write(self, records: Sequence[dict[str, Any]], sources: Iterable[Message]) -> bytes | None:
+        """RECORD lines of n records that came from n messages; None where one is not as the SCHEMA says."""
+        stream = self._stream
+        try:
+            lines = _encoder.encode_lines(
+                [
+                    Message("RECORD", stream, record, source.time_extracted, source.version, source.sequence)
+                    for record, source in zip(records, sources, strict=True)
+                ]
+            )
+            self._checker.decode_lines(lines)
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError, TransformError):
+            return None
+        return lines
+
+
+def _python_type(name: str, json_schema: Any, root: Mapping[str, Any], *, never_null: bool) -> Any:
+    """The Python types of the values that a property allows."""
+    one = read_property(name, json_schema, root)
+    kind: Any = None
+    for word in one.types or _PYTHON_TYPES:
+        kind = _PYTHON_TYPES[word] if kind is None else kind | _PYTHON_TYPES[word]
+    return kind | None if one.nullable and not never_null else kind
+
+
+_PYTHON_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "object": dict[str, msgspec.Raw],
+    "array": list[msgspec.Raw],
+}

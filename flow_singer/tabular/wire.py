@@ -1,0 +1,57 @@
+"""Batches as bytes, for a file or another process: a small header, then one Arrow record batch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+
+from flow_singer.schema import StreamSchema
+from flow_singer.tabular.batch import Batch, Column
+
+_SIZE_BYTES = 8
+_Meta = tuple[list[tuple[str, str, bool, bool]], int, list[tuple[int, int]]]
+_meta_decoder = msgspec.json.Decoder(_Meta)
+
+
+def to_buffers(batch: Batch, *, compression: Literal["lz4"] | None = None) -> list[Any]:
+    """A batch as buffers to write one after the other."""
+    arrays: list[pa.Array] = []
+    labels: list[tuple[str, str, bool, bool]] = []
+    for group, columns in (("declared", batch.columns), ("undeclared", batch.undeclared)):
+        for name, column in columns.items():
+            labels.append((group, name, column.as_json, column.absent is not None))
+            arrays.append(column.values)
+            if column.absent is not None:
+                arrays.append(column.absent)
+    for key, texts in batch.envelope.items():
+        labels.append(("envelope", key, True, False))
+        arrays.append(texts)
+    table = pa.record_batch(arrays, names=[str(i) for i in range(len(arrays))])
+    meta = msgspec.json.encode((labels, batch.count, batch.lines))
+    meta += b" " * (-len(meta) % _SIZE_BYTES)  # Arrow's buffers are aligned
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_batch(table)
+    return [len(meta).to_bytes(_SIZE_BYTES, "little") + meta, sink.getvalue()]
+
+
+def from_bytes(data: Any, schema: StreamSchema) -> Batch:
+    """The batch again; its arrays are views of `data` where that was not compressed."""
+    view = memoryview(data)
+    start = _SIZE_BYTES + int.from_bytes(view[:_SIZE_BYTES], "little")
+    labels, count, lines = _meta_decoder.decode(view[_SIZE_BYTES:start])
+    table = pa.ipc.open_stream(pa.py_buffer(view[start:])).read_next_batch()
+    arrays = iter(table.columns)
+    columns: dict[str, dict[str, Column]] = {"declared": {}, "undeclared": {}}
+    envelope = {}
+    for group, name, as_json, has_absent in labels:
+        values = next(arrays)
+        if group == "envelope":
+            envelope[name] = values
+        else:
+            absent = next(arrays) if has_absent else None
+            columns[group][name] = Column(values, as_json, absent)
+    return Batch(schema, columns["declared"], columns["undeclared"], envelope, count, lines)

@@ -1,0 +1,58 @@
+"""The second process of [`Ahead`][flow_singer.tabular.ahead.Ahead].
+
+A request is a line of JSON on stdin; its record lines lie in a file in memory. An answer is 8 bytes on stdout, the
+size of the batch that lies in another such file (see [`wire`][flow_singer.tabular.wire]); 0 says that it could not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from flow_singer.errors import FlowError
+from flow_singer.schema import StreamSchema
+from flow_singer.tabular.ahead import SIZE_BYTES, Request, read_at, write_at_start
+from flow_singer.tabular.columns import RecordDecoder
+from flow_singer.tabular.memory import set_up_memory
+from flow_singer.tabular.parts import Part
+from flow_singer.tabular.wire import to_buffers
+
+
+def main(descriptors: list[int]) -> None:
+    """Answer requests until there are no more.
+
+    Args:
+        descriptors: pairs of files, in turn: one that holds the lines, one for the batch.
+    """
+    set_up_memory()
+    os.write(1, bytes(SIZE_BYTES))  # it is up
+    request_decoder = msgspec.json.Decoder(Request)
+    decoders: dict[int, RecordDecoder] = {}
+    slots = itertools.cycle(zip(descriptors[::2], descriptors[1::2], strict=True))
+    for line, (lines, batch) in zip(sys.stdin.buffer, slots, strict=False):
+        request = request_decoder.decode(line)
+        if request.schema is not None:
+            decoders[request.decoder] = RecordDecoder(StreamSchema(request.schema))
+        size = write_at_start(batch, _decode(decoders[request.decoder], lines, request.parts))
+        os.write(1, size.to_bytes(SIZE_BYTES, "little"))
+
+
+def _decode(decoder: RecordDecoder, lines: int, extents: Sequence[tuple[int, int]]) -> list[Any]:
+    parts = []
+    start = 0
+    for size, count in extents:
+        parts.append(Part(read_at(lines, start, size), [(1, count)]))
+        start += size
+    try:
+        return to_buffers(decoder.decode(parts))
+    except FlowError:  # the first process finds it again, and knows what to do
+        return []
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]])

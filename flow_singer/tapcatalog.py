@@ -1,0 +1,114 @@
+"""The catalog of one run of a tap: given or discovered, kept for the next run, with all rules applied."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flow_singer.catalog import apply_filter, apply_rules, extend_select, selected_streams
+from flow_singer.discovery import build_key, cached_catalog, catalog_key, discover, keep_catalog
+from flow_singer.errors import ConfigError
+from flow_singer.prepare import PreparedPlugin
+from flow_singer.tapoptions import TapOptions
+
+logger = logging.getLogger(__name__)
+
+
+def make_catalog(
+    tap: PreparedPlugin,
+    able: frozenset[str],
+    config: Path,
+    cache: Path,
+    options: TapOptions,
+    relay: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """Make the catalog of a run.
+
+    Args:
+        tap: ready to start.
+        able: what it can do, see [`capabilities`][flow_singer.discovery.capabilities].
+        config: its config file, for discovery.
+        cache: folder of catalogs that were discovered before.
+        options: what was asked.
+        relay: gets each line it writes on stderr meanwhile.
+
+    Returns:
+        The catalog with all rules applied; None for a tap that takes none.
+
+    Raises:
+        ConfigError: a given catalog cannot be read, or nothing is selected.
+        TapError: discovery failed.
+    """
+    if not able & {"catalog", "properties"}:
+        if options.select:
+            logger.warning("%s takes no catalog: --select has no effect.", tap.name)
+        return None
+    select = extend_select(tap.extras.get("select") or ["*.*"], list(options.select))
+    select_filter = tap.extras.get("select_filter") or []
+    given = options.catalog or tap.extras.get("catalog")
+    if given:
+        result = apply_filter(_read_catalog(Path(given)), select_filter)
+    elif "discover" not in able:
+        raise ConfigError(
+            f"{tap.name} cannot discover its catalog, and none was given.", "Give one with --catalog FILE."
+        )
+    else:
+        result = apply_rules(
+            _discovered(tap, config, cache, options, relay),
+            select=select,
+            select_filter=select_filter,
+            metadata=tap.extras.get("metadata"),
+            schema=tap.extras.get("schema"),
+        )
+    for warning in result.warnings:
+        logger.warning("%s: %s", tap.name, warning)
+    if not selected_streams(result.catalog):
+        raise ConfigError(
+            f"{tap.name}: no stream is selected.",
+            f"It has: {', '.join(_stream_ids(result.catalog)) or 'none'}. Select some with --select "
+            "'STREAM.*' or in meltano.yml.",
+        )
+    return result.catalog
+
+
+def _stream_ids(catalog: Mapping[str, Any]) -> list[str]:
+    return [str(one.get("tap_stream_id", one.get("stream"))) for one in catalog["streams"]]
+
+
+def _read_catalog(path: Path) -> dict[str, Any]:
+    try:
+        catalog = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"Cannot read the catalog {path}: {exc.strerror}.") from exc
+    except ValueError as exc:
+        raise ConfigError(f"The catalog {path} is not JSON: {exc}.") from exc
+    return dict(catalog)
+
+
+def _discovered(
+    tap: PreparedPlugin, config: Path, cache: Path, options: TapOptions, relay: Callable[[str], None]
+) -> dict[str, Any]:
+    build = build_key(tap.found)
+    usable = build is not None and tap.extras.get("use_cached_catalog", True) is not False
+    key = catalog_key(tap.config, tap.extras.get("schema"), tap.extras.get("metadata"), build)
+    if usable and not (options.refresh_catalog or options.full_refresh):
+        kept = cached_catalog(cache, key)
+        if kept is not None:
+            logger.info(
+                "%s: catalog of %s ago (--refresh-catalog discovers anew).", tap.name, _age(kept.age_s)
+            )
+            return dict(json.loads(kept.content))
+    catalog = discover(tap.found, config=config, env=tap.env, relay=relay, secrets=tap.secrets)
+    if usable:
+        keep_catalog(cache, key, catalog)
+    return dict(json.loads(catalog))
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

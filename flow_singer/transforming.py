@@ -1,0 +1,214 @@
+"""One `flow transform`: files of functions, one behind the other, between two pipes."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from flow_singer.buffers import Limits
+from flow_singer.errors import FlowError, IncompleteError, TransformError
+from flow_singer.functions import load_functions
+from flow_singer.interrupts import Interrupted
+from flow_singer.marks import Header, MessageWriter, check_complete
+from flow_singer.rejects import RejectFile
+from flow_singer.runner import read_blocks, write_all
+from flow_singer.tabular.ahead import Ahead
+from flow_singer.transforms import Transformer, records_written
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TransformOptions:
+    """What a person asks of one transform.
+
+    Attributes:
+        plain: no marks.
+        limits: when batches are handed to the functions.
+        reject: file for what cannot be used; None stops at the first.
+        max_rejects: how many may be set aside.
+        nan: what to do with NaN and Infinity.
+        forward_noise: send lines that are no messages to stderr.
+        strict: a function whose stream never came is an error.
+    """
+
+    plain: bool = False
+    limits: Limits = field(default_factory=Limits)
+    reject: Path | None = None
+    max_rejects: int | None = None
+    nan: Literal["error", "null"] = "error"
+    forward_noise: bool = False
+    strict: bool = False
+
+
+@dataclass
+class TransformResult:
+    """What came and went, in records per stream, and how many were set aside."""
+
+    read: dict[str, int]
+    written: dict[str, int]
+    rejects: int = 0
+
+
+def transform_stream(
+    specs: Sequence[str],
+    options: TransformOptions,
+    *,
+    source: int,
+    out: int,
+    ahead: Ahead | None = None,
+    progress: Callable[[Transformer], None] = lambda _: None,
+) -> TransformResult:
+    """Run the functions of files over the stream on `source`.
+
+    Args:
+        specs: at least one `file.py` or `file.py:function`; each gets what the one before it made.
+        options: what was asked.
+        source: file descriptor of the messages.
+        out: file descriptor that gets the messages.
+        ahead: decodes for the first file.
+        progress: called after each block.
+
+    Raises:
+        TransformError, MessageError, RecordError: a file, a line, a record, a function's result.
+        IncompleteError: the stream was cut short.
+        BrokenPipeError: the reader is gone.
+    """
+    functions = [load_functions(spec) for spec in specs]
+    rejects = None if options.reject is None else RejectFile(options.reject, options.max_rejects)
+    header = None if options.plain else Header(uuid.uuid4().hex)
+    last_out = MessageWriter(
+        lambda data: write_all(out, data), header, before_state=rejects.sync if rejects else None
+    )
+    chain = _Chain()
+    for found in reversed(functions):
+        writer = chain.writer_into_head() or last_out
+        chain.add_first(
+            Transformer(
+                found,
+                writer,
+                limits=options.limits,
+                reject=rejects.add if rejects else None,
+                noise=_warn_of_noise if options.forward_noise else None,
+                nan=options.nan,
+                ahead=ahead if found is functions[0] else Ahead(processes=1),
+            ),
+            writer,
+        )
+    first = chain.transformers[0]
+    try:
+        for block in read_blocks(source, watch=out, idle=chain.tick):
+            chain.push(block)
+            chain.tick()
+            progress(first)
+        chain.finish(strict=options.strict)
+    except FlowError as error:
+        chain.fail(error.exit_code, error.message)
+        raise
+    except Interrupted as interrupted:
+        chain.fail(interrupted.exit_code, f"flow transform was stopped by {interrupted}")
+        raise
+    finally:
+        chain.close()
+        if rejects is not None:
+            rejects.close()
+    return TransformResult(dict(first.records_read), dict(last_out.records), rejects.count if rejects else 0)
+
+
+def _warn_of_noise(line: bytes) -> None:
+    logger.warning("stdin: %s", line.decode("utf-8", "replace"))
+
+
+_TICK_S = 0.4
+
+
+class _Chain:
+    """Transformers, each writing into the next; the last one writes out."""
+
+    def __init__(self) -> None:
+        self.transformers: list[Transformer] = []
+        self._writers: list[MessageWriter] = []
+        self._ticked = time.monotonic()
+
+    def add_first(self, transformer: Transformer, writer: MessageWriter) -> None:
+        self.transformers.insert(0, transformer)
+        self._writers.insert(0, writer)
+
+    def writer_into_head(self) -> MessageWriter | None:
+        """A writer whose messages the first transformer reads; None while there is none."""
+        if not self.transformers:
+            return None
+        head = self.transformers[0]
+        return MessageWriter(lambda data: head.push(bytes(data)), Header(uuid.uuid4().hex))
+
+    def push(self, block: bytes) -> None:
+        """Take the next bytes of the stream."""
+        self.transformers[0].push(block)
+
+    def tick(self) -> bool:
+        """Let buffers go that have waited too long, at most twice a second; never asks to stop reading."""
+        now = time.monotonic()
+        if now - self._ticked >= _TICK_S:
+            self._ticked = now
+            for transformer in self.transformers:
+                transformer.tick()
+        return False
+
+    def finish(self, *, strict: bool) -> None:
+        """End each in turn, so that what one holds back still goes through the next.
+
+        Raises:
+            IncompleteError: the stream was cut short; what is safe to write was written.
+        """
+        reason = None
+        for position, (transformer, writer) in enumerate(zip(self.transformers, self._writers, strict=True)):
+            transformer.read_rest()
+            if position == 0:
+                reason = check_complete(
+                    transformer.header, transformer.trailer, transformer.lines_read, transformer.records_read
+                )
+                if transformer.header is None and transformer.trailer is None and transformer.lines_read:
+                    logger.warning(
+                        "This stream bears no marks (its producer is not Flow, or runs with --plain): "
+                        "its end is taken for complete."
+                    )
+            transformer.finish(complete=reason is None)
+            for notice in transformer.notices:
+                logger.warning("%s", notice)
+            _report_unused(transformer, strict=strict and reason is None)
+            writer.records = dict(records_written(transformer, writer))
+            if position < len(self.transformers) - 1:
+                writer.finish(ok=reason is None, code=75 if reason else 0, reason=reason)
+        if reason is not None:
+            raise IncompleteError(
+                f"The stream is incomplete: {reason}.", "Mend the stage before this one and run again."
+            )
+        if self._writers[-1].lines or self.transformers[0].lines_read:
+            self._writers[-1].finish(ok=True)
+
+    def close(self) -> None:
+        """End what works behind the scenes."""
+        for transformer in self.transformers:
+            transformer.close()
+
+    def fail(self, code: int, reason: str) -> None:
+        """Tell the next stage that this stream is cut short, if it still listens."""
+        try:
+            self._writers[-1].finish(ok=False, code=code, reason=reason)
+        except OSError:
+            logger.debug("The next stage is gone too.")
+
+
+def _report_unused(transformer: Transformer, *, strict: bool) -> None:
+    for function in transformer.unused_functions():
+        streams = ", ".join(function.streams)
+        came = ", ".join(transformer.streams_met) or "none"
+        message = f"{function.where}: no stream {streams!r} came. Streams that came: {came}."
+        if strict:
+            raise TransformError(message, "Select the stream in the tap, or take the function out.")
+        logger.warning("%s", message)

@@ -1,0 +1,476 @@
+"""Functions over a message stream; the one home of the rule that a STATE never overtakes a record it covers.
+
+Every input line has a number. A stream that a function takes is buffered; a STATE waits until every buffered
+record that came before it has been written. Everything else passes at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import pyarrow.compute as pc
+
+from flow_singer.batches import read_batch
+from flow_singer.buffers import Buffer, Limits
+from flow_singer.calls import BatchResult, RowError, call_function, call_on_batch, call_on_rows, check_split
+from flow_singer.errors import FlowError, MessageError, TransformError
+from flow_singer.functions import StreamFunction, function_for
+from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
+from flow_singer.messages import MessageReader, Run, decode_object
+from flow_singer.notices import Notices
+from flow_singer.outputs import Outputs
+from flow_singer.results import Output
+from flow_singer.schema import StreamSchema
+from flow_singer.spool import BATCH_BYTES, Spool
+from flow_singer.tabular.ahead import Ahead
+from flow_singer.tabular.batch import Batch, concat_batches, slice_batch
+from flow_singer.tabular.columns import RecordDecoder
+from flow_singer.tabular.frames import to_frame
+from flow_singer.tabular.lines import OutputStream
+from flow_singer.tabular.parts import Part, count_lines
+from flow_singer.tabular.rows import decode_rows
+from flow_singer.wholes import call_whole, whole_calls
+
+Reject = Callable[[int, str | None, bytes, FlowError], None]
+
+
+MOST_STATES = 1_000
+"""How many STATEs may wait; past that every other one is forgotten, as a newer one says more."""
+
+
+class _Wanted:
+    """The streams that some function takes; decided when a stream is first met."""
+
+    def __init__(self, functions: Sequence[StreamFunction]) -> None:
+        self.functions = functions
+        self.known: dict[str, StreamFunction | None] = {}
+
+    def __contains__(self, stream: object) -> bool:
+        return self.get(str(stream)) is not None
+
+    def get(self, stream: str) -> StreamFunction | None:
+        if stream not in self.known:
+            self.known[stream] = function_for(stream, self.functions)
+        return self.known[stream]
+
+
+class Transformer:
+    """Runs the functions of one file over a message stream that is pushed in.
+
+    Args:
+        functions: at least one.
+        out: where messages go.
+        limits: when buffers are handed over.
+        reject: called as `reject(line_number, stream, line, error)` for what is set aside; without it, the
+            first bad line, record or row raises.
+        noise: see [`MessageReader`][flow_singer.messages.MessageReader].
+        nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+        clock: seconds, for tests.
+        ahead: decodes; one of its own where None.
+
+    Attributes:
+        header: the mark that the input began with.
+        trailer: the mark that it ended with.
+        notices: what a person should hear at the end, for example a dropped stream.
+    """
+
+    def __init__(
+        self,
+        functions: Sequence[StreamFunction],
+        out: MessageWriter,
+        *,
+        limits: Limits | None = None,
+        reject: Reject | None = None,
+        noise: Callable[[bytes], None] | None = None,
+        nan: Literal["error", "null"] = "error",
+        clock: Callable[[], float] = time.monotonic,
+        ahead: Ahead | None = None,
+    ) -> None:
+        self.functions = functions
+        self.header: Header | None = None
+        self.trailer: Trailer | None = None
+        self.notices: list[str] = []
+        self._out = out
+        self._limits = limits or Limits()
+        self._reject = reject
+        self._nan: Literal["error", "null"] = nan
+        self._clock = clock
+        self._wanted = _Wanted(functions)
+        self._reader = MessageReader(
+            self._wanted,
+            reject=None if reject is None else self._reject_line,
+            noise=noise,
+            decodes=True,
+            count_lines=count_lines,
+        )
+        self._ahead = Ahead() if ahead is None else ahead
+        self._buffers: dict[str, Buffer] = {}
+        self._outputs = Outputs(out)
+        self._waiting_bytes = 0
+        self._states: deque[tuple[int, float, bytes]] = deque()
+        self._held: dict[str, list[bytes]] = {}
+        self._checked: set[str] = set()
+        self._met = Notices()
+
+    @property
+    def lines_read(self) -> int:
+        """How many lines came in, the trailer not included."""
+        return self._reader.line_number - (self.trailer is not None)
+
+    @property
+    def records_read(self) -> dict[str, int]:
+        """How many records came in, per stream."""
+        return self._reader.records
+
+    def push(self, block: bytes) -> None:
+        """Take the next bytes of the stream.
+
+        Raises:
+            DataError: a line, a record, or a function's result cannot be used.
+        """
+        for run in self._reader.push(block):
+            self._handle(run)
+        if any(buffer.function.mode == "batch" for buffer in self._buffers.values()):
+            self._ahead.expect(self._reader.size_bytes)
+
+    def tick(self) -> None:
+        """Hand over what has waited too long; call it about twice a second while nothing arrives."""
+        now = self._clock()
+        limits = self._limits
+        for buffer in self._buffers.values():
+            if buffer.chunks and buffer.spool is None and now - buffer.since >= limits.max_age_s:
+                self._flush(buffer)
+        self._ahead.finish_ready()
+        if self._states and now - self._states[0][1] >= limits.max_state_age_s:
+            self._flush_all()
+        self._release_states()
+
+    def close(self) -> None:
+        """End what works behind the scenes; call it at the end, however that came."""
+        self._ahead.close()
+
+    def read_rest(self) -> None:
+        """Take the last line where it lacked its newline; call it at the end of the stream.
+
+        Raises:
+            MessageError: the stream was cut in the middle of a line.
+        """
+        for run in self._reader.finish():
+            self._handle(run)
+
+    def finish(self, *, complete: bool) -> None:
+        """Write everything that waits.
+
+        Args:
+            complete: whether the stream is known to have come to its proper end. If not, whole-stream
+                functions are not called, and no STATE behind their records is written.
+        """
+        self._flush_all()
+        for buffer in self._buffers.values():
+            if not buffer.seen and buffer.function.mode in ("batch", "rows"):
+                self._write_empty(buffer)
+        if complete:
+            self._call_whole_functions()
+        self._outputs.finish()
+        self._release_states()
+        self.notices = self._met.finish(self._outputs)
+
+    # ----------------------------------------------------------------------------------- one message
+
+    def _handle(self, run: Run) -> None:
+        match run.type:
+            case "RECORD" if run.stream is None:
+                self._out.other(run.data, run.count)
+            case "RECORD":
+                self._buffer_records(run.stream or "", run.data, run.first_line, run.count)
+            case "SCHEMA":
+                self._handle_schema(run)
+            case "STATE":
+                self._handle_state(run)
+            case "ACTIVATE_VERSION" if run.stream in self._wanted:
+                self._handle_version(run)
+            case "BATCH" if run.stream in self._wanted:
+                self._handle_batch(run)
+            case _:
+                self._out.other(run.data, run.count)
+
+    def _handle_schema(self, run: Run) -> None:
+        line = self._unmark(run.data[:-1])
+        stream = run.stream or ""
+        if line is None:
+            return
+        function = self._wanted.get(stream)
+        if function is None:
+            self._outputs.let_pass(stream)
+            self._out.schema(line)
+            return
+        schema = StreamSchema(decode_object(line, run.first_line))
+        buffer = self._buffers.get(stream)
+        if buffer is not None:
+            if buffer.schema == schema:
+                return
+            if buffer.spool is not None:
+                raise MessageError(
+                    f"Line {run.first_line}: the SCHEMA of stream '{stream}' changed while {function.where} "
+                    "waits for all of its rows.",
+                    "A whole-stream function needs one SCHEMA; run the tap again from the beginning.",
+                )
+            self._flush(buffer)
+        decoder = RecordDecoder(schema, nan=self._nan, reject=self._record_rejecter(stream))
+        fresh = Buffer(schema, decoder, function, seen=buffer.seen if buffer else False)
+        if function.mode in ("whole", "package"):
+            fresh.spool = Spool()
+            self._refuse_increment(function, stream)
+        self._buffers[stream] = fresh
+
+    def _unmark(self, line: bytes) -> bytes | None:
+        line, mark = split_mark(line)
+        if isinstance(mark, Trailer):
+            self.trailer = mark
+            return None
+        if isinstance(mark, Header):
+            self.header = mark
+            if self._out.header is not None and self._out.lines == 0:
+                self._out.header = mark
+        return line
+
+    def _refuse_increment(self, function: StreamFunction, stream: str) -> None:
+        if self.header is not None and stream in self.header.resumed and not function.incremental:
+            raise TransformError(
+                f"{function.where} needs every row of stream '{stream}', but this run resumed from a bookmark "
+                "and brings only what is new.",
+                "Run with --full-refresh, or declare @transform(..., incremental=True) if that is meant.",
+            )
+
+    def _handle_state(self, run: Run) -> None:
+        line = self._unmark(run.data[:-1])
+        if line is None:
+            return
+        if self._oldest_line is None:
+            self._states.clear()
+            self._out.state(line)
+        else:
+            self._states.append((run.first_line, self._clock(), line))
+            if len(self._states) > MOST_STATES:  # a tap may write one behind each of ten million records
+                self._states = deque([*self._states][::-2][::-1])
+
+    @property
+    def _oldest_line(self) -> int | None:
+        """Number of the first line whose record is not written yet."""
+        lines = [self._ahead.oldest_line, *(buffer.oldest_line for buffer in self._buffers.values())]
+        return min((line for line in lines if line is not None), default=None)
+
+    def _release_states(self) -> None:
+        """Write the newest STATE that no buffered record precedes; the older ones say nothing more."""
+        barrier = self._oldest_line
+        newest = None
+        while self._states and (barrier is None or self._states[0][0] < barrier):
+            newest = self._states.popleft()[2]
+        if newest is not None:
+            self._out.state(newest)
+
+    def _handle_version(self, run: Run) -> None:
+        stream = run.stream or ""
+        buffer = self._buffers.get(stream)
+        if buffer is not None and buffer.spool is not None:
+            self._held.setdefault(stream, []).append(run.data)
+            return
+        if buffer is not None:
+            self._flush(buffer)
+            self._release_states()
+        self._outputs.activate_version(stream, run.data)
+
+    def _handle_batch(self, run: Run) -> None:
+        stream = run.stream or ""
+        for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
+            self._reader.records[stream] = self._reader.records.get(stream, 0) + count
+            self._buffer_records(stream, data, run.first_line, count)
+        if stream in self._buffers:
+            self._flush(self._buffers[stream])  # part of a line cannot wait: a STATE goes by line numbers
+
+    def _buffer_records(self, stream: str, data: bytes, first_line: int, count: int) -> None:
+        buffer = self._buffers.get(stream)
+        if buffer is None:
+            raise MessageError(
+                f"Line {first_line}: a record of stream '{stream}' came before its SCHEMA.",
+                "Singer taps write SCHEMA first; ask the tap's maintainer.",
+            )
+        if not buffer.chunks:
+            buffer.since = self._clock()
+        buffer.seen = True
+        buffer.chunks.append((data, first_line, count))
+        buffer.records += count
+        buffer.size_bytes += len(data)
+        self._waiting_bytes += len(data)
+        limits = self._limits
+        batch_bytes = limits.batch_bytes if buffer.spool is None else min(limits.batch_bytes, BATCH_BYTES)
+        while buffer.records >= limits.batch_records or buffer.size_bytes >= batch_bytes:
+            self._process(buffer, min(buffer.records, limits.batch_records))
+        while self._waiting_bytes >= limits.total_bytes:
+            self._flush(max(self._buffers.values(), key=lambda one: one.size_bytes))
+        if self._states:
+            self._release_states()
+
+    # ---------------------------------------------------------------------------------- one function
+
+    def _flush_all(self) -> None:
+        for buffer in self._buffers.values():
+            self._flush(buffer)
+
+    def _flush(self, buffer: Buffer) -> None:
+        while buffer.records:
+            self._process(buffer, min(buffer.records, self._limits.batch_records))
+        self._ahead.drain()
+
+    def _process(self, buffer: Buffer, records: int) -> None:
+        parts = buffer.take(records)
+        self._waiting_bytes -= sum(len(part.data) for part in parts)
+        buffer.since = self._clock()
+        if buffer.spool is not None:
+            buffer.spool.add(buffer.decoder.decode(parts))
+        elif buffer.function.mode == "rows":
+            for part in parts:
+                self._process_rows(buffer, part)
+        else:
+            self._ahead.decode(buffer.decoder, parts, partial(self._process_batches, buffer))
+
+    def _process_batches(self, buffer: Buffer, batch: Batch) -> None:
+        for one in _by_version(batch):
+            if one.count:
+                self._process_batch(buffer, one)
+
+    def _process_batch(self, buffer: Buffer, batch: Batch) -> None:
+        function = buffer.function
+        stream = buffer.schema.stream
+        unreadable = self._met.unreadable.setdefault(stream, {})
+        results = list(
+            call_on_batch(function, batch, unreadable=unreadable, reject=self._row_rejecter(stream))
+        )
+        if function.check_split and stream not in self._checked and batch.count > 1 and len(results) == 1:
+            self._checked.add(stream)
+            check_split(function, batch)
+        for result in results:
+            self._write_result(buffer, result)
+
+    def _write_result(self, buffer: Buffer, result: BatchResult) -> None:
+        stream = buffer.schema.stream
+        if not result.outputs:
+            self._met.dropped(buffer.function, stream, result.batch.count)
+        for output in result.outputs:
+            self._outputs.write(buffer.function, output, buffer.schema, result.batch)
+
+    def _write_empty(self, buffer: Buffer) -> None:
+        """A stream without records still has a SCHEMA, so that its table exists."""
+        schema, function = buffer.schema, buffer.function
+        empty = concat_batches(schema, [])
+        if function.mode == "rows":
+            self._outputs.write(function, Output(None, to_frame(empty)), schema, empty)
+            return
+        try:
+            outputs = call_function(function, [to_frame(empty)], schema.stream)
+        except TransformError as exc:
+            self._met.fails_on_empty(function, schema.stream, exc.message)
+            outputs = [Output(None, to_frame(empty))]
+        for output in outputs:
+            self._outputs.write(function, output, schema, empty)
+
+    def _process_rows(self, buffer: Buffer, part: Part) -> None:
+        function, stream = buffer.function, buffer.schema.stream
+        rows = decode_rows(part, self._nan, self._record_rejecter(stream))
+        found: dict[str | None, tuple[list[int], list[dict[str, Any]]]] = {}
+        start: int | None = 0
+        while start is not None:
+            try:
+                for position, name, record in call_on_rows(function, rows, start):
+                    if name not in found:
+                        found[name] = [], []
+                    positions, records = found[name]
+                    positions.append(position)
+                    records.append(record)
+                start = None
+            except RowError as error:
+                if self._reject is None:
+                    raise
+                self._reject(rows.line_of(error.row), stream, rows.text_of(error.row), error)
+                start = error.row + 1
+        if not found and rows.messages:
+            self._met.dropped(function, stream, len(rows.messages))
+        for name, (positions, records) in found.items():
+            writer = self._outputs.of(function, name, stream)
+            blocks = writer.write_rows(records, rows, positions, buffer.schema)
+            self._outputs.write_blocks(writer, blocks, len(records))
+
+    # ------------------------------------------------------------------------------- whole functions
+
+    def _call_whole_functions(self) -> None:
+        for function, buffers in whole_calls(self._buffers.values()):
+            outputs = call_whole(function, buffers, self._met.unreadable)
+            for output, schema, batch in outputs:
+                self._outputs.write(function, output, schema, batch, is_whole=True)
+            for buffer in buffers:
+                stream = buffer.schema.stream
+                if not outputs:
+                    self._met.dropped(function, stream, self._reader.records.get(stream, 0))
+                buffer.spool = None
+                for line in self._held.pop(stream, []):
+                    self._outputs.activate_version(stream, line)
+
+    # --------------------------------------------------------------------------------------- rejects
+
+    def _reject_line(self, number: int, line: bytes, error: MessageError) -> None:
+        if self._reject is not None:
+            self._reject(number, None, line, error)
+
+    def _record_rejecter(self, stream: str) -> Callable[[int, bytes, FlowError], None] | None:
+        if (reject := self._reject) is None:
+            return None
+        return lambda number, line, error: reject(
+            number, None if isinstance(error, MessageError) else stream, line, error
+        )
+
+    def _row_rejecter(self, stream: str) -> Callable[[Batch, int, FlowError], None] | None:
+        if (reject := self._reject) is None:
+            return None
+
+        def reject_row(batch: Batch, row: int, error: FlowError) -> None:
+            one = slice_batch(batch, row, row + 1)
+            lines = OutputStream(stream, key=[]).write_frame(to_frame(one), one.schema, one)
+            reject(batch.line_of(row), stream, bytes(lines[-1]).rstrip(b"\n"), error)
+
+        return reject_row
+
+    def unused_functions(self) -> Iterator[StreamFunction]:
+        """Functions whose streams never came."""
+        met = set(self._wanted.known)
+        for function in self.functions:
+            if function.mode != "package" and not any(function.takes(stream) for stream in met):
+                yield function
+
+    @property
+    def streams_met(self) -> list[str]:
+        """Every stream that came."""
+        return sorted({*self._wanted.known, *self._outputs.passing})
+
+
+def _by_version(batch: Batch) -> Iterator[Batch]:
+    """Parts of a batch that share one `version`: no frame mixes versions."""
+    texts = batch.envelope.get("version")
+    if texts is None or pc.count_distinct(texts, mode="all").as_py() < 2:
+        yield batch
+        return
+    versions = texts.to_pylist()
+    start = 0
+    for row in range(1, batch.count + 1):
+        if row == batch.count or versions[row] != versions[start]:
+            yield slice_batch(batch, start, row)
+            start = row
+
+
+def records_written(transformer: Transformer, out: MessageWriter) -> Mapping[str, int]:
+    """Records that left, per stream: those the functions made, and those that only passed."""
+    passed = {s: n for s, n in transformer.records_read.items() if s not in transformer._wanted}
+    return {**passed, **out.records}

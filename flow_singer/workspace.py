@@ -1,0 +1,68 @@
+"""Where a command works: the project around a folder, its environment and its bookmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flow_singer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flow_singer.project import Project
+    from flow_singer.state import StateStore
+
+
+@dataclass
+class Workspace:
+    """A folder, and what follows from it when it is first needed.
+
+    Args:
+        folder: where the command runs.
+        environ: the environment of this process.
+        environment: name of the environment of meltano.yml; None for the default one.
+    """
+
+    folder: Path
+    environ: Mapping[str, str] = field(repr=False)
+    environment: str | None = None
+
+    @cached_property
+    def project(self) -> Project | None:
+        """The Meltano project around the folder; None where there is none.
+
+        Raises:
+            ConfigError: it cannot be read, or an environment was named and there is no project.
+        """
+        from flow_singer.project import find_project, load_project
+
+        root = find_project(self.folder, self.environ)
+        if root is not None:
+            return load_project(root, environment=self.environment, environ=self.environ)
+        if self.environment not in (None, "null"):
+            raise ConfigError(
+                f"--environment {self.environment}: there is no meltano.yml in {self.folder} or above.",
+                "Make a project with: flow init",
+            )
+        return None
+
+    @cached_property
+    def store(self) -> StateStore:
+        """Where bookmarks lie."""
+        from flow_singer.bookmarks import open_store
+
+        return open_store(self.project, environ=self.environ, cwd=self.folder)
+
+    def bookmark_id(self, tap: str, target: str) -> str:
+        """The name of the bookmark that a tap has in a target, as Meltano names it."""
+        from flow_singer.state import state_id
+
+        project = self.project
+        return state_id(
+            project.environment if project else None,
+            Path(tap).name,
+            Path(target).name,
+            project.state_id_suffix if project else None,
+        )

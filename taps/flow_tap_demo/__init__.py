@@ -1,0 +1,1 @@
+"""A Singer tap without a source: GitHub-like streams, generated from a seed, offline and at any size."""

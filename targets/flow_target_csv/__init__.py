@@ -1,0 +1,1 @@
+"""target-csv: Singer streams to CSV files."""

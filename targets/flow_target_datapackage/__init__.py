@@ -1,0 +1,1 @@
+"""target-datapackage: Singer streams to a Data Package."""

@@ -1,0 +1,59 @@
+"""The target: a Data Package that appears whole, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flow_singer.datapackage.target import BatchTarget
+
+if TYPE_CHECKING:
+    from flow_singer.datapackage.writer import PackageWriter
+
+
+class TargetDataPackage(BatchTarget):
+    """Writes the streams of a run as a Data Package (CSV, JSON Lines or Parquet)."""
+
+    name = "target-datapackage"
+    package_name = "flow-singer"
+    config_jsonschema: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["path"],
+        "properties": {
+            "path": {
+                "type": "string",
+                "minLength": 1,
+                "title": "Path",
+                "description": "Folder of the package, or a .zip file; an earlier package is replaced.",
+            },
+            "format": {
+                "type": "string",
+                "enum": ["csv", "jsonl", "parquet"],
+                "default": "csv",
+                "title": "Format",
+                "description": "Format of the package's files.",
+            },
+            "csv_null": {
+                "type": ["string", "null"],
+                "title": "Null in CSV",
+                "description": "Text that stands for null, such as \\N; without it null is an empty cell.",
+            },
+        },
+    }
+
+    def open_sink(self) -> PackageWriter:
+        """Open the package.
+
+        Raises:
+            ConfigError: something else than a package that Flow wrote stands at `path`.
+            TargetError: nothing can be written there.
+        """
+        from flow_singer.datapackage.writer import PackageWriter
+
+        return PackageWriter(
+            Path(self.config["path"]),
+            format=self.config.get("format", "csv"),
+            csv_null=self.config.get("csv_null"),
+            notice=self.logger.warning,
+        )

@@ -1,0 +1,244 @@
+"""Decoding in a second process: the same batches in the same order, whatever becomes of that process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+from command import Command
+from streams import messages, plain
+
+from flow_singer.errors import RecordError
+from flow_singer.schema import StreamSchema
+from flow_singer.tabular import ahead as module
+from flow_singer.tabular.ahead import Ahead
+from flow_singer.tabular.batch import Batch, json_texts
+from flow_singer.tabular.columns import RecordDecoder
+from flow_singer.tabular.parts import Part
+
+SCHEMA = StreamSchema(
+    {
+        "stream": "s",
+        "schema": {
+            "properties": {
+                "id": {"type": "integer"},
+                "text": {"type": ["null", "string"]},
+                "n": {"type": ["null", "number"]},
+                "more": {"type": ["null", "object"]},
+            }
+        },
+    }
+)
+
+
+def lines(first: int, count: int, **more: Any) -> bytes:
+    return b"".join(
+        json.dumps(
+            {
+                "type": "RECORD",
+                "stream": "s",
+                "record": {"id": i, "text": f"ü{i}", "n": i / 3, "more": {"a": [i]}, **more},
+            }
+        ).encode()
+        + b"\n"
+        for i in range(first, first + count)
+    )
+
+
+def cells(batch: Batch) -> list[Any]:
+    columns = {**batch.columns, **batch.undeclared}
+    return [batch.lines, *((name, json_texts(one).to_pylist()) for name, one in columns.items())]
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ahead]:
+    """With its second process listening."""
+    monkeypatch.setattr(module, "WORTH_IT_BYTES", 0)
+    one = Ahead(2)
+    one.expect(0)
+    assert one._worker is not None
+    deadline = time.monotonic() + 30
+    while not one._worker.is_up and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield one
+    one.close()
+
+
+def the_worker(one: Ahead) -> psutil.Process:
+    assert one._worker is not None
+    return psutil.Process(one._worker._process.pid)
+
+
+def feed(one: Ahead, decoder: RecordDecoder, got: list[Batch], numbers: range, size: int = 20) -> None:
+    for number in numbers:
+        first = 1 + number * size
+        one.decode(decoder, [Part(lines(first, size), [(first, size)])], got.append)
+
+
+def expected(numbers: range, size: int = 20) -> list[Any]:
+    decoder = RecordDecoder(SCHEMA)
+    return [cells(decoder.decode([Part(lines(1 + n * size, size), [(1 + n * size, size)])])) for n in numbers]
+
+
+def test_batches_come_back_whole_and_in_order(ahead: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = []
+    receive = module._Worker.receive
+    monkeypatch.setattr(module._Worker, "receive", lambda one: answers.append(receive(one)) or answers[-1])
+    got: list[Batch] = []
+    feed(ahead, RecordDecoder(SCHEMA), got, range(50))
+    ahead.drain()
+    assert [cells(batch) for batch in got] == expected(range(50))
+    assert any(answers), "the second process had no part in it"
+
+
+def test_two_streams_keep_apart(ahead: Ahead) -> None:
+    other = StreamSchema({"stream": "t", "schema": {"properties": {"id": {"type": "string"}}}})
+    one, two = RecordDecoder(SCHEMA), RecordDecoder(other)
+    got: list[Batch] = []
+    for number in range(10):
+        ahead.decode(one, [Part(lines(number, 1), [(number, 1)])], got.append)
+        line = b'{"type":"RECORD","stream":"t","record":{"id":"%d"}}\n' % number
+        ahead.decode(two, [Part(line, [(number, 1)])], got.append)
+    ahead.drain()
+    assert [batch.schema.stream for batch in got] == ["s", "t"] * 10
+    assert [batch.columns["id"].values.to_pylist() for batch in got[1::2]] == [[str(n)] for n in range(10)]
+
+
+def test_keys_that_no_schema_declares_are_kept(ahead: Ahead) -> None:
+    got: list[Batch] = []
+    for number in range(4):
+        ahead.decode(
+            RecordDecoder(SCHEMA),
+            [Part(lines(number, 2, **{f"k{number}": number}), [(number, 2)])],
+            got.append,
+        )
+    ahead.drain()
+    assert [list(batch.undeclared) for batch in got] == [["k0"], ["k1"], ["k2"], ["k3"]]
+
+
+def test_a_killed_process_costs_no_record(ahead: Ahead) -> None:
+    got: list[Batch] = []
+    decoder = RecordDecoder(SCHEMA)
+    feed(ahead, decoder, got, range(10))
+    the_worker(ahead).kill()
+    feed(ahead, decoder, got, range(10, 30))
+    ahead.drain()
+    assert [cells(batch) for batch in got] == expected(range(30))
+
+
+def test_a_process_killed_with_work_in_hand_costs_no_record(ahead: Ahead) -> None:
+    got: list[Batch] = []
+    the_worker(ahead).suspend()
+    feed(ahead, RecordDecoder(SCHEMA), got, range(4))
+    assert got == []
+    the_worker(ahead).kill()
+    ahead.drain()
+    assert [cells(batch) for batch in got] == expected(range(4))
+
+
+def test_while_it_is_busy_this_process_decodes(ahead: Ahead) -> None:
+    got: list[Batch] = []
+    worker = the_worker(ahead)
+    worker.suspend()
+    feed(ahead, RecordDecoder(SCHEMA), got, range(module.MOST_TASKS))
+    assert [task.batch is not None for task in ahead._tasks] == [False, False, True, True, True]
+    assert ahead.oldest_line == 1
+    worker.resume()
+    ahead.drain()
+    assert [cells(batch) for batch in got] == expected(range(module.MOST_TASKS))
+    assert ahead.oldest_line is None
+
+
+def test_a_record_that_does_not_fit_is_told_of_with_its_line(ahead: Ahead) -> None:
+    got: list[Batch] = []
+    decoder = RecordDecoder(SCHEMA)
+    feed(ahead, decoder, got, range(2))
+    ahead.decode(decoder, [Part(lines(41, 1) + lines(42, 1, id="x"), [(41, 2)])], got.append)
+    with pytest.raises(RecordError, match="Line 42: record of stream 's', property 'id'"):
+        ahead.drain()
+    assert len(got) == 2
+
+
+def test_such_a_record_that_is_found_early_waits_for_its_turn(ahead: Ahead) -> None:
+    got: list[Batch] = []
+    decoder = RecordDecoder(SCHEMA)
+    the_worker(ahead).suspend()
+    feed(ahead, decoder, got, range(4))
+    ahead.decode(decoder, [Part(lines(81, 1, id="x"), [(81, 1)])], got.append)
+    the_worker(ahead).resume()
+    with pytest.raises(RecordError, match="Line 81"):
+        ahead.drain()
+    assert [cells(batch) for batch in got] == expected(range(4))
+
+
+def test_a_record_that_does_not_fit_is_set_aside_once(ahead: Ahead) -> None:
+    rejected: list[int] = []
+    decoder = RecordDecoder(SCHEMA, reject=lambda number, line, error: rejected.append(number))
+    got: list[Batch] = []
+    ahead.decode(decoder, [Part(lines(1, 1) + lines(2, 1, id="x") + lines(3, 1), [(1, 3)])], got.append)
+    ahead.drain()
+    assert rejected == [2]
+    assert [batch.lines for batch in got] == [[(1, 1), (3, 1)]]
+
+
+def test_small_streams_and_one_processor_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Ahead(2)
+    one.expect(module.WORTH_IT_BYTES - 1)
+    assert one._worker is None
+    monkeypatch.setenv("FLOW_PROCESSES", "1")
+    one = Ahead()
+    one.expect(1 << 30)
+    assert one._worker is None
+
+
+def test_no_process_outlives_its_owner(ahead: Ahead) -> None:
+    worker = the_worker(ahead)
+    ahead.close()
+    assert not worker.is_running()
+
+
+# ------------------------------------------------------------------------------------------- commands
+
+TRANSFORM = "def s(df):\n    df['text'] = df['text'].str.upper()\n    return df\n"
+
+
+def test_two_processes_send_what_one_sends(command: Command) -> None:
+    (command.cwd / "t.py").write_text(TRANSFORM)
+    data = plain(messages(160_000, every=700, width=400))
+    sent = {}
+    for processes in ("1", "2"):
+        result = command.flow(
+            "transform", "--plain", "t.py", stdin=data, env={"FLOW_PROCESSES": processes}, timeout_s=120
+        )
+        assert result.code == 0, result.stderr
+        sent[processes] = result.lines
+    records = {key: [line for line in found if b'"RECORD"' in line] for key, found in sent.items()}
+    assert records["1"] == records["2"]
+    assert len(records["2"]) == 160_000
+    assert sent["1"][-1] == sent["2"][-1]
+    last = 0
+    for line in sent["2"]:
+        message = json.loads(line)
+        if message["type"] == "RECORD":
+            last = message["record"]["id"]
+        elif message["type"] == "STATE":
+            assert message["value"]["bookmarks"]["s"]["id"] <= last, "a STATE overtook a record"
+
+
+def test_a_bad_record_far_behind_fails_with_its_line(command: Command) -> None:
+    (command.cwd / "t.py").write_text(TRANSFORM)
+    bad = b'{"type": "RECORD", "stream": "s", "record": {"id": "x"}}\n'
+    cut = b'{"type": "RECORD", "stream": "s", "record": {"id": 1\n'
+    for line, told in (
+        (bad, "Line 120002: record of stream 's'"),
+        (cut, "Line 120002 is not a Singer message"),
+    ):
+        data = plain(messages(120_000, every=10**9, width=400)) + line + plain(messages(10_000, width=400))
+        result = command.flow("transform", "t.py", stdin=data, env={"FLOW_PROCESSES": "2"})
+        assert result.code == 65
+        assert told in result.stderr
+        assert "Traceback" not in result.stderr

@@ -1,0 +1,195 @@
+"""Who may import whom, and what a light command does not load."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Command
+from projects import write_project
+
+PACKAGE = Path(__file__).parent.parent / "flow_singer"
+
+# The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
+# this name.
+FLOORS = [
+    ["errors", "files", "lifeline", "status", "tapoptions"],
+    [
+        "interrupts",
+        "messages",
+        "marks",
+        "schema",
+        "variables",
+        "functions",
+        "catalog",
+        "batches",
+        "rejects",
+        "scaffold",
+    ],
+    ["masking", "yamlfile", "fields", "runner"],
+    ["tabular", "project", "results", "pipeline"],
+    ["settings", "state", "spool", "calls", "outputs", "notices", "runfolder", "datapackage"],
+    ["plugins", "buffers", "keeper", "package", "systemdb", "statefolder"],
+    ["bookmarks"],
+    ["workspace"],
+    ["discovery", "prepare", "wholes"],
+    ["tapcatalog", "tapstate"],
+    ["extract", "load", "transforms"],
+    ["transforming", "packaging"],
+    ["loading"],
+    ["cli"],
+    ["__main__"],
+]
+
+# Libraries that take long to load, and the rooms that need them.
+HEAVY = {
+    "pandas": {"tabular", "calls", "results", "package"},
+    "numpy": {"tabular", "datapackage"},
+    "pyarrow": {"tabular", "batches", "spool", "transforms", "datapackage"},
+    "singer_sdk": {"datapackage"},
+    "frictionless": {"datapackage"},
+}
+
+
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def _modules() -> dict[str, Path]:
+    """Dotted name within the package -> its file; the templates are files for users, not modules."""
+    modules = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] != "templates" and parts != ("__init__",):
+            modules[".".join(parts)] = file
+    return modules
+
+
+MODULES = _modules()
+
+
+def _imports(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of every import, those in functions and for types included."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name}:{node.lineno}: write the whole name"
+            yield node.lineno, node.module or ""
+            if node.module == "flow_singer":
+                yield from ((node.lineno, f"flow_singer.{alias.name}") for alias in node.names)
+
+
+def _is_public_name(module: str) -> bool:
+    return module == "flow_singer.__version__"
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {name.split(".")[0] for name in MODULES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    room = module.split(".", maxsplit=1)[0]
+    floor = FLOOR[room]
+    upward = []
+    for line, name in _imports(MODULES[module]):
+        package, _, inner = name.partition(".")
+        if package != "flow_singer" or not inner or _is_public_name(name):
+            continue
+        other = inner.split(".")[0]
+        if other != room and FLOOR[other] >= floor:
+            upward.append(f"{module}:{line} (floor {floor}) imports {inner} (floor {FLOOR[other]})")
+    assert upward == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_heavy_libraries_are_imported_where_they_are_needed(module: str) -> None:
+    room = module.split(".", maxsplit=1)[0]
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for line, name in _imports(MODULES[module])
+        if (library := name.split(".")[0]) in HEAVY and room not in HEAVY[library]
+    ]
+    assert wrong == []
+
+
+def test_connectors_stay_below_the_command_line() -> None:
+    wrong = [
+        f"{file}:{line} imports {name}"
+        for folder in ("taps", "targets")
+        for file in sorted((PACKAGE.parent / folder).rglob("*.py"))
+        for line, name in _imports(file)
+        if name.startswith("flow_singer.") and FLOOR[name.split(".")[1]] > FLOOR["datapackage"]
+    ]
+    assert wrong == []
+
+
+# ------------------------------------------------------------------------------------------ light start
+
+RECORDER = """
+import atexit, sys
+atexit.register(lambda: open({file!r}, "w").write("\\n".join(sys.modules)))
+from flow_singer.__main__ import main
+main()
+"""
+
+
+def _loaded(command: Command, *args: str, stdin: bytes | None = None) -> set[str]:
+    """Top-level names of all that a command had imported when it ended."""
+    file = command.cwd / "modules.txt"
+    result = command.flow(*args, stdin=stdin, program=(sys.executable, "-c", RECORDER.format(file=str(file))))
+    assert result.code == 0, result.stderr
+    return {name.split(".")[0] for name in file.read_text().splitlines()}
+
+
+NOT_LIGHT = {*HEAVY, "jsonschema", "requests", "sqlalchemy"}
+
+SCHEMA = (
+    b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":[]}\n'
+)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["--version"], ["run", "--help"], ["load", "--help"], ["transform", "--help"]],
+    ids=" ".join,
+)
+def test_help_loads_nothing_heavy(command: Command, args: list[str]) -> None:
+    loaded = _loaded(command, *args)
+    assert not loaded & NOT_LIGHT
+    assert not loaded & {"msgspec", "ruamel"}
+
+
+def test_run_tap_loads_nothing_heavy(command: Command) -> None:
+    tap = {"script": "selectable.py", "capabilities": ["catalog", "discover"]}
+    write_project(command.cwd, taps={"tap-x": tap}, default_environment="dev", environments=[{"name": "dev"}])
+    assert not _loaded(command, "run", "tap-x") & NOT_LIGHT
+
+
+def test_load_target_loads_nothing_heavy(command: Command) -> None:
+    target = command.cwd / "target-x"
+    target.write_text("#!/bin/sh\ncat > /dev/null\necho '{}'\n")
+    target.chmod(0o755)
+    write_project(command.cwd, targets={"target-x": {"executable": "./target-x"}})
+    loaded = _loaded(command, "load", "target-x", stdin=SCHEMA)
+    assert not loaded & NOT_LIGHT
+
+
+def test_the_supervisor_loads_nothing_heavy(command: Command) -> None:
+    write_project(command.cwd, taps={"tap-x": {"script": "says.py", "config": {"stdout": SCHEMA.decode()}}})
+    assert not _loaded(command, "run", "tap-x", "out/") & NOT_LIGHT
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import flow_singer", "from flow_singer import transform", "from flow_singer import FlowError"],
+)
+def test_the_library_is_light_until_a_frame_is_needed(statement: str) -> None:
+    code = f"import sys, json; {statement}; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert not {name.split(".")[0] for name in json.loads(done.stdout)} & {*NOT_LIGHT, "click", "msgspec"}

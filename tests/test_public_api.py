@@ -1,0 +1,93 @@
+"""What users may import, and that it does not change unseen."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import flow_singer
+from flow_singer import errors
+
+ROOT = Path(__file__).parent.parent
+
+PUBLIC = {
+    "FlowError": "(message: 'str', hint: 'str | None' = None) -> 'None'",
+    "Package": (
+        "(frames: 'Mapping[str, pd.DataFrame] | None' = None,"
+        " schemas: 'Mapping[str, Mapping[str, Any]] | None' = None) -> 'None'"
+    ),
+    "transform": (
+        "(*streams: 'str', into: 'str | Sequence[str] | Mapping[str, Sequence[str] | None] | None' = None,"
+        " key: 'Sequence[str] | None' = None, whole: 'bool' = False, batch: 'bool' = False, rows: 'bool' = False,"
+        " incremental: 'bool' = False) -> 'Callable[[F], F]'"
+    ),
+}
+
+EXIT_CODES = {
+    "FlowError": 1,
+    "ConfigError": 2,
+    "DataError": 65,
+    "MessageError": 65,
+    "RecordError": 65,
+    "TransformError": 65,
+    "TapError": 69,
+    "TargetError": 70,
+    "IncompleteError": 75,
+}
+
+
+def test_the_public_names_are_these() -> None:
+    assert flow_singer.__all__ == sorted([*PUBLIC, "__version__"])
+    assert dir(flow_singer) == flow_singer.__all__
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_signatures_do_not_change_unseen(name: str) -> None:
+    public = getattr(flow_singer, name)
+    assert str(inspect.signature(public)) == PUBLIC[name]
+    assert inspect.getdoc(public)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'flow_singer' has no attribute 'transfrom'"):
+        _ = flow_singer.transfrom
+
+
+def test_a_star_import_gives_the_public_names() -> None:
+    names: dict[str, object] = {}
+    exec("from flow_singer import *", names)
+    assert set(flow_singer.__all__) <= set(names)
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert flow_singer.__version__ == declared == importlib.metadata.version("flow-singer")
+
+
+def test_types_are_shipped() -> None:
+    assert (Path(flow_singer.__file__).parent / "py.typed").exists()
+
+
+def test_every_error_has_its_exit_code() -> None:
+    found = {name: one.exit_code for name, one in vars(errors).items() if isinstance(one, type)}
+    assert found == EXIT_CODES
+    assert all(issubclass(getattr(errors, name), errors.FlowError) for name in found)
+
+
+def test_an_error_says_what_happened_and_what_to_do() -> None:
+    error = errors.TapError("tap-x exited with code 1.", "Set its token.")
+    assert (error.message, error.hint) == ("tap-x exited with code 1.", "Set its token.")
+    assert str(error) == "tap-x exited with code 1.\nSet its token."
+
+
+def test_the_executables_exist() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert declared["flow"] == "flow_singer.__main__:main"
+    for where in declared.values():
+        module, _, function = where.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
