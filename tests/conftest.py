@@ -12,12 +12,19 @@ from pathlib import Path
 import psutil
 import pytest
 from command import Command, Result
+from hypothesis import HealthCheck, settings
 
 FOREIGN_VARIABLES = ("FLOW_", "TAP_", "TARGET_", "MELTANO")
 OUR_SWITCHES = ("FLOW_TEST_", "FLOW_REQUIRE_")
 
+# The same examples every time: a test tells of the change that is tested. tests/fuzz.py looks for new ones.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("repeatable")
+
 _PR_SET_CHILD_SUBREAPER = 36
-_ENDING_S = 3.0  # the kernel needs a moment to end what was killed
+_ENDING_S = 20.0  # the kernel needs a moment to end what was killed
 
 if sys.platform == "linux":  # a grandchild whose parent died becomes our child, so that it can be seen
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -327,7 +327,7 @@ def test_a_config_given_by_variable_shows_in_no_argument_list(command: Command) 
         tree = psutil.Process(process.pid).children(recursive=True)
     shown = [" ".join(_words(one)) for one in tree]
     process.terminate()
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=90)
     assert len(tree) == 3
     assert not [words for words in shown if SECRET in words]
     assert SECRET.encode() not in stderr

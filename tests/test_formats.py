@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, reject, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 from packages import ABSENT_TEXT, FORMATS, check, csv_cells, microseconds, write
 from pushed import functions_of, push
@@ -18,7 +18,7 @@ from strategies import EDGES, NAMES, PROPERTIES, Typed, record_line, typed, type
 
 from flow_singer.errors import RecordError
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60)
 FORMS = {
     "batch": "def s(df):\n    return df\n",
     "other column": "def s(df):\n    return df.assign(added=7)\n",
@@ -162,7 +162,7 @@ def test_names_of_any_kind_side_by_side(form: str, function: str | None) -> None
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(min_size=1))
 @example(text="".join(map(chr, range(0x20))))
 @example(

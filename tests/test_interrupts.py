@@ -104,7 +104,7 @@ with interruptible(), running("x", ["sleep", "60"], error=Exception, **options):
 
 def test_a_signal_while_a_process_is_being_started_ends_it_too() -> None:
     """The signal comes when the process runs and the handle to it is not yet made."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, timeout=90, check=False)
     assert b"Interrupted: SIGTERM" in done.stderr
 
 

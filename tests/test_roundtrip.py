@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pushed import Pushed, functions_of, line, push, schema, state
 from strategies import lines_of, streams
 
 from flow_singer.functions import StreamFunction
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60)
 
 
 @cache

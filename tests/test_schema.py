@@ -64,7 +64,7 @@ def allows(one: dict[str, Any], value: object) -> bool:
     ).is_valid(value)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(properties, properties, st.sampled_from(VALUES))
 def test_widened_allows_whatever_either_allows(
     old: dict[str, Any], new: dict[str, Any], value: object
@@ -74,7 +74,7 @@ def test_widened_allows_whatever_either_allows(
         assert allows(wide, value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(properties, properties)
 def test_widening_twice_changes_nothing_more(old: dict[str, Any], new: dict[str, Any]) -> None:
     wide = widen(old, new, ROOT)
@@ -82,7 +82,7 @@ def test_widening_twice_changes_nothing_more(old: dict[str, Any], new: dict[str,
     assert with_null(old, ROOT) == widen(with_null(old, ROOT), old, ROOT)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(properties, st.sampled_from(VALUES))
 def test_with_null_allows_null_and_what_was_allowed(one: dict[str, Any], value: object) -> None:
     nullable = with_null(one, ROOT)

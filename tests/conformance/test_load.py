@@ -201,7 +201,7 @@ def test_l7_a_target_that_ends_while_nothing_comes_has_failed_at_once(
     assert load.stdin is not None
     load.stdin.write(plain(messages(1)))
     load.stdin.flush()
-    assert load.wait(20) == 70  # its stdin is still open
+    assert load.wait(90) == 70  # its stdin is still open
     load.communicate()
 
 
@@ -443,11 +443,11 @@ def test_l13_a_state_printed_after_the_abort_does_not_count(tmp_path: Path, flow
     tell = tmp_path / "tell"
     os.mkfifo(tell)
     project(tmp_path, "late_state.py", tell=str(tell))
-    reader = threading.Thread(target=tell.read_text)
+    reader = threading.Thread(target=tell.read_text, daemon=True)
     reader.start()
     stream = framed(messages(3), end=False)
     result = flow("load", "target-x", "--on-incomplete", "abort", stdin=stream)
-    reader.join()
+    reader.join(90)
     assert result.code == 75
     assert bookmark(tmp_path) is None
 

@@ -269,7 +269,7 @@ class Running:
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal; return the exit code and what was written on stderr."""
         self.process.send_signal(number)
-        _, stderr = self.process.communicate(timeout=30)
+        _, stderr = self.process.communicate(timeout=90)
         return self.process.returncode, stderr.decode()
 
 
@@ -319,7 +319,7 @@ def test_a_signal_in_the_midst_of_discovery_ends_the_tap(command: Command) -> No
     while process.poll() is None and not children:
         children = psutil.Process(process.pid).children()
     process.terminate()
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=90)
     assert (process.returncode, stdout) == (143, b"")
     assert b"Traceback" not in stderr
     assert not list((command.cwd / ".meltano").rglob("*.config.json"))
@@ -333,7 +333,7 @@ def test_a_reader_that_hangs_does_not_keep_a_signal_from_ending_the_run(command:
     while process.poll() is None and _unread(process.stdout.fileno()) < capacity // 2:
         os.sched_yield()
     process.terminate()
-    assert process.wait(timeout=15) == 143
+    assert process.wait(timeout=90) == 143
     lines = process.stdout.read().split(b"\n")
     assert b'"end":"ok"' not in lines[-1]
 
@@ -351,7 +351,7 @@ def test_sigkill_of_flow_leaves_no_process_and_the_next_run_clears_up(
     running = Running(command, *words)
     children = psutil.Process(running.process.pid).children(recursive=True)
     running.end(signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert not (command.cwd / "out").exists()
     if running.config.parent.exists():
@@ -370,7 +370,7 @@ def test_a_stage_that_is_killed_fails_the_pipeline(command: Command) -> None:
     stage = running.tap.parent()
     assert stage is not None
     stage.kill()
-    _, stderr = running.process.communicate(timeout=30)
+    _, stderr = running.process.communicate(timeout=90)
     assert running.process.returncode == 137
     assert b"tap-x was killed by SIGKILL" in stderr
     assert not (command.cwd / "out").exists()
@@ -385,7 +385,7 @@ def test_a_full_disk_ends_the_run_with_one_message(tmp_path: Path, command: Comm
     write_project(tmp_path, taps={"tap-x": {"script": tap, "config": {"stdout": SCHEMA + RECORD}}})
     with open("/dev/full", "wb") as full:
         process = command.start("run", "tap-x", stdout=full.fileno())
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=90)
     assert process.returncode == 65
     assert b"Error: No space left on device" in stderr
     assert stderr.count(b"Error: ") == 1

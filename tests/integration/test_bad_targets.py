@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fifos
 import psutil
 import pytest
 from command import Command, Result
@@ -24,11 +25,6 @@ MORE_THAN_ANY_PIPE_HOLDS = framed(messages(3_000, every=500, width=1_000))
 
 def project(root: Path, script: str, **config: Any) -> Path:
     return write_project(root, targets={"target-x": {"script": script, "config": config}})
-
-
-def fifo(path: Path) -> str:
-    os.mkfifo(path)
-    return str(path)
 
 
 @pytest.mark.parametrize("lines", [0, 1, None], ids=["at once", "after a line", "at the end"])
@@ -92,8 +88,8 @@ def test_a_flood_of_words_does_not_block(tmp_path: Path, flow: Flow, to: int) ->
 
 
 def test_a_slow_target_gets_everything(tmp_path: Path, command: Command) -> None:
-    gate = fifo(tmp_path / "gate")
-    project(tmp_path, "durable.py", rows=str(tmp_path / "rows"), gate=gate)
+    gate = tmp_path / "gate"
+    project(tmp_path, "durable.py", rows=str(tmp_path / "rows"), gate=fifos.make(gate))
     load = command.start("load", "target-x", stdin=subprocess.PIPE)
     assert load.stdin is not None
     stream = memoryview(MORE_THAN_ANY_PIPE_HOLDS)
@@ -106,8 +102,8 @@ def test_a_slow_target_gets_everything(tmp_path: Path, command: Command) -> None
             break
     os.set_blocking(load.stdin.fileno(), True)
     assert sent < 3_000_000
-    with open(gate, "w"):
-        load.communicate(bytes(stream[sent:]), timeout=60)
+    assert fifos.release(gate, load)
+    load.communicate(bytes(stream[sent:]), timeout=90)
     assert load.returncode == 0
     assert ids(tmp_path / "rows") == list(range(1, 3_001))
     assert bookmarked_id(tmp_path) == 3_000
@@ -121,14 +117,16 @@ def test_a_slow_target_gets_everything(tmp_path: Path, command: Command) -> None
 def test_a_state_printed_after_a_signal_does_not_count(
     tmp_path: Path, command: Command, number: signal.Signals, deaf: bool
 ) -> None:
-    project(tmp_path, "late_state.py", tell=fifo(tmp_path / "tell"), deaf=deaf)
+    tell = tmp_path / "tell"
+    project(tmp_path, "late_state.py", tell=fifos.make(tell), deaf=deaf)
     load = command.start("load", "target-x", stdin=subprocess.PIPE)
     assert load.stdin is not None
     load.stdin.write(framed(messages(3), end=False))
     load.stdin.flush()
-    target = int((tmp_path / "tell").read_text())
+    with fifos.listen(tell, load) as told:
+        target = int(told.read())
     load.send_signal(number)
-    _, stderr = load.communicate(timeout=40)
+    _, stderr = load.communicate(timeout=90)
     assert load.returncode == 128 + number, stderr
     assert b"Traceback" not in stderr
     assert bookmark(tmp_path) is None
@@ -137,14 +135,14 @@ def test_a_state_printed_after_a_signal_does_not_count(
 
 def test_a_target_that_never_reads_is_ended_by_ctrl_c(tmp_path: Path, command: Command) -> None:
     """Its pipe is full, so that not even the poison gets through."""
-    tell = fifo(tmp_path / "tell")
-    project(tmp_path, "late_state.py", tell=tell, deaf=True)
+    tell = tmp_path / "tell"
+    project(tmp_path, "late_state.py", tell=fifos.make(tell), deaf=True)
     load = command.start("load", "target-x", stdin=subprocess.PIPE)
     assert load.stdin is not None
     os.set_blocking(load.stdin.fileno(), False)
     stream = memoryview(MORE_THAN_ANY_PIPE_HOLDS)
     sent = os.write(load.stdin.fileno(), stream)
-    with open(tell) as told:  # to the end: its writer must not meet a closed pipe
+    with fifos.listen(tell, load) as told:  # to the end: its writer must not meet a closed pipe
         told.read()
     stuck = 0
     while stuck < 1_000:  # until neither pipe takes any more
@@ -155,7 +153,7 @@ def test_a_target_that_never_reads_is_ended_by_ctrl_c(tmp_path: Path, command: C
             stuck += 1
             os.sched_yield()
     load.send_signal(signal.SIGINT)
-    assert load.wait(40) == 130
+    assert load.wait(90) == 130
     load.communicate()
     assert bookmark(tmp_path) is None
 
@@ -165,13 +163,14 @@ def _belongs_to(process: psutil.Process, command: Command) -> bool:
 
 
 def test_sigkill_of_the_load_ends_the_target_and_keeps_the_bookmark(tmp_path: Path, command: Command) -> None:
-    tell = fifo(tmp_path / "tell")
-    project(tmp_path, "durable.py", rows=str(tmp_path / "rows"), tell=tell)
+    tell = tmp_path / "tell"
+    fifos.make(tell)
+    project(tmp_path, "durable.py", rows=str(tmp_path / "rows"), tell=str(tell))
     load = command.start("load", "target-x", stdin=subprocess.PIPE)
     assert load.stdin is not None
     load.stdin.write(framed(messages(50), end=False))
     load.stdin.flush()
-    with open(tell) as told:
+    with fifos.listen(tell, load) as told:
         for _ in range(30):
             told.readline()
         load.kill()
@@ -225,14 +224,15 @@ def test_a_bad_line_fails_the_load_and_what_came_before_it_stays_loaded(tmp_path
 
 
 def test_two_runs_of_one_bookmark_keep_each_other_out(tmp_path: Path, command: Command) -> None:
-    tell = fifo(tmp_path / "tell")
-    project(tmp_path, "durable.py", rows=str(tmp_path / "rows"), tell=tell)
+    tell = tmp_path / "tell"
+    fifos.make(tell)
+    project(tmp_path, "durable.py", rows=str(tmp_path / "rows"), tell=str(tell))
     first = command.start("load", "target-x", stdin=subprocess.PIPE)
     assert first.stdin is not None
     stream = framed(messages(3))
     first.stdin.write(stream[:-10])
     first.stdin.flush()
-    with open(tell) as told:
+    with fifos.listen(tell, first) as told:
         told.readline()
         for options in ([], ["--state-id", "tap-x-to-target-x"]):
             second = command.flow("load", "target-x", *options, stdin=framed(messages(3)))
@@ -249,8 +249,9 @@ def test_two_runs_of_one_bookmark_keep_each_other_out(tmp_path: Path, command: C
 def test_two_projects_keep_each_other_out_where_they_share_bookmarks(
     tmp_path: Path, command: Command, shared: str
 ) -> None:
-    tell = fifo(tmp_path / "tell")
-    for name, told in (("one", {"tell": tell}), ("two", {})):
+    tell = tmp_path / "tell"
+    fifos.make(tell)
+    for name, told in (("one", {"tell": str(tell)}), ("two", {})):
         (tmp_path / name).mkdir()
         config = {"rows": str(tmp_path / name / "rows"), **told}
         uri = f"file://{tmp_path}/state" if shared == "bookmarks" else f"file://{tmp_path}/{name}/state"
@@ -265,7 +266,7 @@ def test_two_projects_keep_each_other_out_where_they_share_bookmarks(
     stream = framed(messages(3))
     first.stdin.write(stream[:-10])
     first.stdin.flush()
-    with open(tell) as told:
+    with fifos.listen(tell, first) as told:
         told.readline()
         second = command.flow("load", "target-x", cwd=tmp_path / "two", env=env, stdin=stream)
         first.communicate(stream[-10:])
@@ -274,11 +275,15 @@ def test_two_projects_keep_each_other_out_where_they_share_bookmarks(
 
 
 def test_a_forced_run_does_not_wait_for_the_lock(tmp_path: Path, command: Command) -> None:
-    tell = fifo(tmp_path / "tell")
+    tell = tmp_path / "tell"
+    fifos.make(tell)
     write_project(
         tmp_path,
         targets={
-            "target-x": {"script": "durable.py", "config": {"rows": str(tmp_path / "rows"), "tell": tell}},
+            "target-x": {
+                "script": "durable.py",
+                "config": {"rows": str(tmp_path / "rows"), "tell": str(tell)},
+            },
             "target-y": {"script": "durable.py", "config": {"rows": str(tmp_path / "more")}},
         },
     )
@@ -286,7 +291,7 @@ def test_a_forced_run_does_not_wait_for_the_lock(tmp_path: Path, command: Comman
     assert first.stdin is not None
     first.stdin.write(framed(messages(1), end=False))
     first.stdin.flush()
-    with open(tell) as told:
+    with fifos.listen(tell, first) as told:
         told.readline()
         assert command.flow("load", "target-y", "--state-id", "shared", stdin=framed(messages(3))).code == 2
         forced = command.flow(

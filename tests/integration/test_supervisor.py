@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fifos
 import psutil
 import pytest
 from command import MODULE, Command, Result
@@ -157,7 +158,7 @@ def test_a_signal_ends_every_stage(tmp_path: Path, command: Command, number: sig
             os.killpg(supervisor.pid, number)
         else:
             supervisor.send_signal(number)
-        _, stderr = supervisor.communicate(timeout=40)
+        _, stderr = supervisor.communicate(timeout=90)
     assert supervisor.returncode == 128 + number, stderr.decode()
     assert b"Traceback" not in stderr, stderr.decode()
     assert b"Error: " not in stderr
@@ -171,8 +172,8 @@ def test_sigkill_of_the_supervisor_leaves_nothing_running(tmp_path: Path, comman
         family = psutil.Process(supervisor.pid).children(recursive=True)
         assert len(family) == 5
         supervisor.kill()
-        supervisor.communicate(timeout=20)
-    _, alive = psutil.wait_procs(family, timeout=5)
+        supervisor.communicate(timeout=90)
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
     assert bookmarked_id(tmp_path) <= len(ids(tmp_path / "rows")) == 10
     project(tmp_path, {"script": "counts.py", "config": {"count": 20, "every": 10}})
@@ -184,8 +185,8 @@ def test_sigkill_of_the_supervisor_leaves_nothing_running(tmp_path: Path, comman
 def _started(root: Path, command: Command) -> tuple[subprocess.Popen[bytes], Any]:
     """A pipeline whose tap waits behind its tenth record, which the target has kept."""
     gate, tell = root / "gate", root / "tell"
-    os.mkfifo(gate)
-    os.mkfifo(tell)
+    fifos.make(gate)
+    fifos.make(tell)
     project(
         root,
         {"script": "counts.py", "config": {"count": 20, "every": 10, "halt": 11, "gate": str(gate)}},
@@ -199,7 +200,7 @@ def _started(root: Path, command: Command) -> tuple[subprocess.Popen[bytes], Any
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    return supervisor, open(tell)
+    return supervisor, fifos.listen(tell, supervisor)
 
 
 def test_a_full_refresh_keeps_the_streams_it_did_not_visit(tmp_path: Path, flow: Flow) -> None:
