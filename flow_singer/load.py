@@ -24,7 +24,7 @@ from flow_singer.interrupts import Interrupted
 from flow_singer.keeper import BookmarkKeeper
 from flow_singer.marks import Header, Trailer, check_complete, split_mark
 from flow_singer.masking import mask
-from flow_singer.messages import MessageReader, Run
+from flow_singer.messages import MessageReader, OtherLines, Run, other_lines
 from flow_singer.prepare import PreparedPlugin
 from flow_singer.project import Project
 from flow_singer.runfolder import run_folder, write_config
@@ -79,7 +79,7 @@ class InputStream:
         descriptor: what to read.
         options: what is asked.
         wanted: see [`MessageReader`][flow_singer.messages.MessageReader]; the caller decodes their records.
-        count_lines: likewise.
+        find_other_lines: likewise.
 
     Attributes:
         header: the mark it began with, known after `begin`.
@@ -93,7 +93,7 @@ class InputStream:
         options: LoadOptions,
         *,
         wanted: Container[str] = (),
-        count_lines: Callable[[bytes], int] | None = None,
+        find_other_lines: OtherLines = other_lines,
     ) -> None:
         self.header: Header | None = None
         self.trailer: Trailer | None = None
@@ -104,7 +104,7 @@ class InputStream:
             if (options.forward_noise)
             else None
         )
-        self.reader = MessageReader(wanted, noise=noise, decodes=True, count_lines=count_lines)
+        self.reader = MessageReader(wanted, noise=noise, decodes=True, find_other_lines=find_other_lines)
         self._descriptor = descriptor
         self._first: Iterator[Run] = iter(())
         self._last_type = ""

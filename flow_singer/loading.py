@@ -152,9 +152,9 @@ def _load_package(
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
     from flow_singer.packaging import EVERY_STREAM, load_into_package
-    from flow_singer.tabular.parts import count_lines
+    from flow_singer.tabular.parts import other_lines
 
-    stream = InputStream(source, options, wanted=EVERY_STREAM, count_lines=count_lines)
+    stream = InputStream(source, options, wanted=EVERY_STREAM, find_other_lines=other_lines)
     stream.begin()
     header = stream.header
     if header is not None and header.state_id is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -59,8 +59,36 @@ class Run(NamedTuple):
 
 _decoder = msgspec.json.Decoder(Envelope)
 _RECORD_BEGIN = re.compile(rb'\{"type": ?"RECORD", ?"stream": ?"([^"\\]+)", ?"record": ?\{')
-_MOST_BREAKS = 32
+MOST_BREAKS = 32
 """A block with more lines that begin otherwise (interleaved streams) is taken line by line."""
+
+OtherLines = Callable[[bytes, bytes, int], tuple[int, Sequence[tuple[int, int]]]]
+
+
+def other_lines(data: bytes, begin: bytes, most: int) -> tuple[int, list[tuple[int, int]]]:
+    """Which lines begin otherwise than the first one.
+
+    Args:
+        data: whole lines.
+        begin: how the first one begins.
+        most: no more than so many are looked for.
+
+    Returns:
+        How many lines there are, and of each that begins otherwise its number (from 0) and its position.
+    """
+    count = data.count(b"\n")
+    if data.count(b"\n" + begin) == count - 1:
+        return count, []
+    found: list[tuple[int, int]] = []
+    line = start = 0
+    for one in islice(re.finditer(rb"\n(?!" + re.escape(begin) + rb"|\Z)", data), most):
+        position = one.end()
+        line += data.count(b"\n", start, position)
+        found.append((line, position))
+        start = position
+    return count, found
+
+
 _kind_of = attrgetter("type", "stream")
 
 
@@ -105,7 +133,7 @@ class MessageReader:
         decodes: whether the caller decodes the records of wanted streams anyway, with a
             [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder], which finds what is no message: then
             a look at their first bytes is enough here.
-        count_lines: counts newlines; for callers that have something faster than `bytes.count`.
+        find_other_lines: does what `other_lines` does; for callers that have something faster.
     """
 
     def __init__(
@@ -115,9 +143,9 @@ class MessageReader:
         reject: Callable[[int, bytes, MessageError], None] | None = None,
         noise: Callable[[bytes], None] | None = None,
         decodes: bool = False,
-        count_lines: Callable[[bytes], int] | None = None,
+        find_other_lines: OtherLines = other_lines,
     ) -> None:
-        self._count_lines = count_lines or (lambda data: data.count(b"\n"))
+        self._find_other_lines = find_other_lines
         self.wanted = wanted
         self._decodes = decodes
         self.size_bytes = 0
@@ -126,7 +154,6 @@ class MessageReader:
         self._reject = reject
         self._noise = noise
         self._splitter = LineSplitter()
-        self._others = b"", re.compile(b"")
 
     def push(self, block: bytes) -> Iterator[Run]:
         """Yield the runs of the lines that `block` completes."""
@@ -145,15 +172,9 @@ class MessageReader:
         if self.line_number == 0 and data.startswith(UTF8_BOM):
             data = data[len(UTF8_BOM) :]
         if self._decodes and (begin := self._plain_begin(data)) is not None:
-            count = self._count_lines(data)
-            if data.count(b"\n" + begin[0]) == count - 1:
-                yield self._record_run(begin[1].decode("utf-8", "replace"), data, count)
-                return
-            breaks = [
-                one.start() + 1 for one in islice(self._other_lines(begin).finditer(data), _MOST_BREAKS)
-            ]
-            if len(breaks) < _MOST_BREAKS:
-                yield from self._plain_runs(data, breaks)
+            count, others = self._find_other_lines(data, begin[0], MOST_BREAKS)
+            if len(others) < MOST_BREAKS:
+                yield from self._plain_runs(data, count, others)
                 return
         yield from self._decoded_runs(data)
 
@@ -164,27 +185,20 @@ class MessageReader:
             return None
         return begin
 
-    def _other_lines(self, begin: re.Match[bytes]) -> re.Pattern[bytes]:
-        """Finds the newlines behind which a line does not begin like that."""
-        if self._others[0] != begin[0]:
-            self._others = begin[0], re.compile(rb"\n(?!" + re.escape(begin[0]) + rb"|\Z)")
-        return self._others[1]
-
-    def _plain_runs(self, data: bytes, breaks: list[int]) -> Iterator[Run]:
-        """Runs of records that begin alike, and what stands between them, at `breaks`."""
-        start = 0
-        for position in breaks:
+    def _plain_runs(self, data: bytes, count: int, others: Sequence[tuple[int, int]]) -> Iterator[Run]:
+        """Runs of records that begin alike, and the `others` that stand between them."""
+        start = done = 0
+        for line, position in others:
             if position > start:
-                yield self._plain_run(data[start:position])
-            start = data.index(b"\n", position) + 1
+                yield self._plain_run(data[start:position], line - done)
+            start, done = data.index(b"\n", position) + 1, line + 1
             yield from self._decoded_runs(data[position:start])
         if start < len(data):
-            yield self._plain_run(data[start:] if start else data)
+            yield self._plain_run(data[start:] if start else data, count - done)
 
-    def _plain_run(self, data: bytes) -> Run:
+    def _plain_run(self, data: bytes, count: int) -> Run:
         begin = _RECORD_BEGIN.match(data)
-        stream = begin[1].decode("utf-8", "replace") if begin else ""
-        return self._record_run(stream, data, self._count_lines(data))
+        return self._record_run(begin[1].decode("utf-8", "replace") if begin else "", data, count)
 
     def _decoded_runs(self, data: bytes) -> Iterator[Run]:
         try:

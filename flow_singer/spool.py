@@ -10,7 +10,7 @@ from typing import IO
 
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, concat_batches
-from flow_singer.tabular.wire import from_bytes, to_buffers
+from flow_singer.tabular.wire import from_bytes, write_batch
 
 MEMORY_BYTES = 8 << 20
 """How much of each stream stays in memory."""
@@ -56,7 +56,7 @@ class Spool:
             self._file = tempfile.TemporaryFile(prefix="flow-")  # noqa: SIM115 - open until it is read
         for batch in self._batches:
             start = self._file.tell()
-            self._file.writelines(to_buffers(batch, compression="lz4"))
+            write_batch(batch, self._file, compression="lz4")
             self._places.append((start, self._file.tell() - start))
         self._batches.clear()
         self._size_bytes = 0

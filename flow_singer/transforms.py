@@ -31,7 +31,7 @@ from flow_singer.tabular.batch import Batch, concat_batches, slice_batch
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.frames import to_frame
 from flow_singer.tabular.lines import OutputStream
-from flow_singer.tabular.parts import Part, count_lines
+from flow_singer.tabular.parts import Part, other_lines
 from flow_singer.tabular.rows import decode_rows
 from flow_singer.wholes import call_whole, whole_calls
 
@@ -105,7 +105,7 @@ class Transformer:
             reject=None if reject is None else self._reject_line,
             noise=noise,
             decodes=True,
-            count_lines=count_lines,
+            find_other_lines=other_lines,
         )
         self._ahead = Ahead() if ahead is None else ahead
         self._buffers: dict[str, Buffer] = {}

@@ -145,7 +145,8 @@ def test_while_it_is_busy_this_process_decodes(ahead: Ahead) -> None:
     worker = the_worker(ahead)
     worker.suspend()
     feed(ahead, RecordDecoder(SCHEMA), got, range(module.MOST_TASKS))
-    assert [task.batch is not None for task in ahead._tasks] == [False, False, True, True, True]
+    here = module.MOST_TASKS - module.DEPTH
+    assert [task.batch is not None for task in ahead._tasks] == [False] * module.DEPTH + [True] * here
     assert ahead.oldest_line == 1
     worker.resume()
     ahead.drain()

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pushed import record, schema, state
 
+from flow_singer import messages
 from flow_singer.errors import MessageError
 from flow_singer.marks import Header, MessageWriter, Trailer, add_mark, check_complete, split_mark
 from flow_singer.messages import LineSplitter, MessageReader, Run
+from flow_singer.tabular import parts
 
 MESSAGES = (
     schema("a", {})
@@ -21,6 +23,9 @@ MESSAGES = (
     + record("a", {"t": "\u2028\u0085"})
     + state({"n": 1})
 )
+
+
+BEGIN = b'{"a'
 
 
 def read(data: bytes, *cuts: int, wanted: tuple[str, ...] = ("a",), **options: object) -> list[Run]:
@@ -212,6 +217,25 @@ def test_a_look_at_the_first_bytes_finds_the_same_lines(lines: list[bytes], cuts
         )
         assert [run.count for run in runs] == [run.data.count(b"\n") for run in runs]
     assert found[0] == found[1]
+
+
+@given(
+    st.lists(
+        st.one_of(st.just(b""), st.binary(max_size=3).map(BEGIN.__add__), st.binary(max_size=9)), max_size=9
+    ),
+    st.integers(1, 9),
+)
+def test_lines_that_begin_otherwise_are_found_with_and_without_numpy(rests: list[bytes], most: int) -> None:
+    lines = [BEGIN, *(rest.replace(b"\n", b"") for rest in rests)]
+    data = b"".join(line + b"\n" for line in lines)
+    places = itertools.accumulate((len(line) + 1 for line in lines), initial=0)
+    expected = [
+        (number, place)
+        for number, (line, place) in enumerate(zip(lines, places, strict=False))
+        if not line.startswith(BEGIN)
+    ]
+    for find in (messages.other_lines, parts.other_lines):
+        assert find(data, BEGIN, most) == (len(lines), expected[:most])
 
 
 def test_what_a_decoder_will_find_is_left_to_it() -> None:

@@ -22,7 +22,7 @@ from flow_singer.schema import StreamSchema
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
-from flow_singer.tabular.parts import Part, count_lines, parts_of
+from flow_singer.tabular.parts import Part, other_lines, parts_of
 
 __all__ = [
     "LoadLimits",
@@ -157,7 +157,7 @@ class Loader:
             reject=None if reject is None else lambda number, line, error: reject(number, None, line, error),
             noise=noise,
             decodes=True,
-            count_lines=count_lines,
+            find_other_lines=other_lines,
         )
         self._buffers: dict[str, _Buffer] = {}
         self._size_bytes = 0

@@ -37,10 +37,11 @@ WORTH_IT_BYTES = 32 << 20
 """How much must have come before the second process is started: it takes as long to start as this one takes to
 decode so much, and a stream that has brought so much will likely bring more."""
 
-DEPTH = 2
-"""How many batches may be under way in the second process: one being decoded, one waiting for its turn."""
+DEPTH = 4
+"""How many batches may be under way in the second process: one being decoded, the others waiting for their turn, so
+that it always has work while this process works on several batches that came back at once."""
 
-MOST_TASKS = 5
+MOST_TASKS = 8
 """How many batches may be under way in both processes: each needs memory."""
 
 

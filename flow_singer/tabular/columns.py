@@ -23,7 +23,7 @@ from flow_singer.tabular.parts import Part
 from flow_singer.tabular.text import TEXT
 
 ENVELOPE_KEYS = ("time_extracted", "version", "sequence")
-"""Keys that taps put beside `record`; others are learnt when they are met."""
+"""Keys that taps put beside `record`, in the order in which they are written."""
 
 
 _ABSENT = msgspec.Raw(b"")
@@ -45,7 +45,7 @@ class RecordDecoder:
     ) -> None:
         self.schema = schema
         self.undeclared: list[str] = []
-        self._envelope_keys = list(ENVELOPE_KEYS)
+        self._envelope_keys: list[str] = []
         self._nan = nan
         self._reject = reject
         self._compile()
@@ -102,13 +102,13 @@ class RecordDecoder:
 
     def _decode_part(self, data: bytes, lines: Sequence[tuple[int, int]]) -> Batch:
         where = list(lines)
-        try:
-            messages = self._decoder.decode_lines(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            messages, where = self._decode_carefully(data, where)
-        else:
-            if len(messages) != sum(count for _, count in where):  # two messages on one line
-                messages, where = self._decode_carefully(data, where)
+        messages = self._decode_at_once(data, where)
+        if messages is None:
+            raw_lines = data[:-1].split(b"\n")
+            if self._learn_keys(raw_lines):
+                messages = self._decode_at_once(data, where)
+            if messages is None:
+                messages, where = self._decode_carefully(raw_lines, where)
         while True:
             try:
                 return self._batch(messages, where)
@@ -121,6 +121,14 @@ class RecordDecoder:
                 del messages[misfit.row]
                 where = _without(where, number)
 
+    def _decode_at_once(self, data: bytes, lines: list[tuple[int, int]]) -> list[Any] | None:
+        try:
+            messages: list[Any] = self._decoder.decode_lines(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        # else there are two messages on one line
+        return messages if len(messages) == sum(count for _, count in lines) else None
+
     def _batch(self, messages: list[Any], lines: list[tuple[int, int]]) -> Batch:
         records = map(msgspec.structs.astuple, map(_record_of, messages))
         cells: Iterable[Any] = zip(*records, strict=True) if messages else repeat(())
@@ -132,7 +140,7 @@ class RecordDecoder:
         for i, key in enumerate(self._envelope_keys):
             raw = [*map(attrgetter(f"e{i}"), messages)]
             if raw.count(_ABSENT) < len(raw):
-                texts = _raw_texts(key, raw)
+                texts = _texts_of(*_raw_bytes(key, raw))
                 envelope[key] = pc.if_else(pc.equal(texts, ""), pa.scalar(None, TEXT), texts)
         return Batch(self.schema, columns, undeclared, envelope, len(messages), lines)
 
@@ -143,10 +151,8 @@ class RecordDecoder:
     # -- the exact slow path: finds what the fast one refused, and takes what is legal --------------------
 
     def _decode_carefully(
-        self, data: bytes, lines: list[tuple[int, int]]
+        self, raw_lines: Sequence[bytes], lines: list[tuple[int, int]]
     ) -> tuple[list[Any], list[tuple[int, int]]]:
-        raw_lines = data[:-1].split(b"\n")
-        self._learn_keys(raw_lines)
         messages: list[Any] = []
         kept: list[int] = []
         numbers = (first + i for first, count in lines for i in range(count))
@@ -164,7 +170,8 @@ class RecordDecoder:
             kept.append(number)
         return messages, lines_of(kept)
 
-    def _learn_keys(self, raw_lines: Iterable[bytes]) -> None:
+    def _learn_keys(self, raw_lines: Iterable[bytes]) -> bool:
+        """Take in keys that were not met before; whether there were any."""
         known = {*self.schema.properties, *self.undeclared}
         beside = {"type", "stream", "record", *self._envelope_keys}
         new_keys: dict[str, None] = {}
@@ -186,10 +193,12 @@ class RecordDecoder:
             if isinstance(record, dict):
                 new_keys.update(dict.fromkeys(record.keys() - known))
             new_beside.update(dict.fromkeys(message.keys() - beside))
-        if new_keys or new_beside:
-            self.undeclared += sorted(new_keys)
-            self._envelope_keys += sorted(new_beside)
-            self._compile()
+        if not new_keys and not new_beside:
+            return False
+        self.undeclared += sorted(new_keys)
+        self._envelope_keys += sorted(new_beside, key=_place_in_envelope)
+        self._compile()
+        return True
 
     def _decode_leniently(self, line: bytes, number: int) -> Any:
         """Decode one line with the standard library, keeping number text; raise a `RecordError` that says why."""
@@ -256,6 +265,10 @@ class RecordDecoder:
             hint
             or "Correct the type in the tap's SCHEMA (meltano.yml: schema), or set such records aside with --reject FILE.",
         )
+
+
+def _place_in_envelope(key: str) -> tuple[int, str]:
+    return (ENVELOPE_KEYS.index(key) if key in ENVELOPE_KEYS else len(ENVELOPE_KEYS)), key
 
 
 _record_of = attrgetter("record")
@@ -392,16 +405,7 @@ def _without(lines: list[tuple[int, int]], number: int) -> list[tuple[int, int]]
 def _column(one: Property, cells: Sequence[Any]) -> Column:
     kind = one.kind
     if kind not in _PLAIN:
-        column = _json_column(one.name, cells)
-        if kind in ("number", "decimal"):
-            try:
-                column.values.cast(pa.float64())
-            except pa.ArrowInvalid:
-                for row, text in enumerate(column.values.to_pylist()):
-                    if text is not None and text[0] not in "-0123456789":
-                        seen = _json_type(json.loads(text))
-                        raise _MisfitError(row, one.name, text, f"expected number, got {seen}") from None
-        return column
+        return _json_column(one.name, cells, numbers=kind in ("number", "decimal"))
     absent = None
     try:
         return Column(pa.array(cells, CARRIERS[kind]), as_json=False)
@@ -421,20 +425,25 @@ def _column(one: Property, cells: Sequence[Any]) -> Column:
         return Column(pa.array(texts, TEXT), as_json=True, absent=absent)
 
 
-def _json_column(name: str, cells: Sequence[msgspec.Raw]) -> Column:
-    texts = _raw_texts(name, cells)
-    missing = pc.equal(texts, "")
-    absent = missing if pc.any(missing).as_py() else None
-    null = pc.equal(texts, "null")
-    if absent is not None:
-        null = pc.or_(null, missing)
-    if pc.any(null).as_py():
-        texts = pc.if_else(null, pa.scalar(None, TEXT), texts)
-    return Column(texts, as_json=True, absent=absent)
+def _json_column(name: str, cells: Sequence[msgspec.Raw], *, numbers: bool) -> Column:
+    data, offsets = _raw_bytes(name, cells)
+    missing = offsets[1:] == offsets[:-1]
+    text = np.frombuffer(data or b"n", dtype="uint8")
+    firsts = text[np.minimum(offsets[:-1], len(text) - 1)]  # enough: the JSON reader has read them
+    null = (firsts == ord("n")) | missing
+    if numbers and (others := np.flatnonzero(~(null | _BEGINS_NUMBER[firsts]))).size:
+        row = int(others[0])
+        cell = bytes(cells[row]).decode()
+        raise _MisfitError(row, name, cell, f"expected number, got {_json_type(json.loads(cell))}")
+    valid = pa.array(~null) if null.any() else None
+    return Column(_texts_of(data, offsets, valid), True, pa.array(missing) if missing.any() else None)
 
 
-def _raw_texts(name: str, cells: Sequence[msgspec.Raw]) -> pa.Array:
-    """Raw cells side by side in one buffer; an object per cell would cost three times as much."""
+_BEGINS_NUMBER = np.isin(np.arange(256), list(b"-0123456789"))
+
+
+def _raw_bytes(name: str, cells: Sequence[msgspec.Raw]) -> tuple[bytes, np.ndarray]:
+    """Raw cells side by side, and where each begins and ends; an object per cell would cost three times as much."""
     data = b"".join(cells)
     if not data.isascii():
         try:
@@ -444,7 +453,16 @@ def _raw_texts(name: str, cells: Sequence[msgspec.Raw]) -> pa.Array:
             raise _MisfitError(row, name, excerpt(bytes(cells[row])), reason) from None
     offsets = np.zeros(len(cells) + 1, dtype="int64")
     np.cumsum(np.fromiter(map(len, cells), dtype="int64", count=len(cells)), out=offsets[1:])
-    return pa.LargeStringArray.from_buffers(len(cells), pa.py_buffer(offsets), pa.py_buffer(data))
+    return data, offsets
+
+
+def _texts_of(data: bytes, offsets: np.ndarray, valid: pa.BooleanArray | None = None) -> pa.Array:
+    return pa.LargeStringArray.from_buffers(
+        len(offsets) - 1,
+        pa.py_buffer(offsets),
+        pa.py_buffer(data),
+        None if valid is None else valid.buffers()[1],
+    )
 
 
 def _not_utf8(cells: Sequence[msgspec.Raw]) -> Iterator[tuple[int, str]]:

@@ -24,9 +24,18 @@ class Part(NamedTuple):
     lines: Sequence[tuple[int, int]]
 
 
-def count_lines(data: bytes) -> int:
-    """How many newlines: five times as fast as `bytes.count`."""
-    return int(np.count_nonzero(np.frombuffer(data, dtype="uint8") == _NEWLINE))
+def other_lines(data: bytes, begin: bytes, most: int) -> tuple[int, list[tuple[int, int]]]:
+    """Which lines begin otherwise than the first one: for [`MessageReader`][flow_singer.messages.MessageReader].
+
+    Three times as fast as what that has without NumPy.
+    """
+    ends = np.flatnonzero(np.frombuffer(data, dtype="uint8") == _NEWLINE)
+    starts = ends[:-1] + 1
+    size = len(begin)
+    fits = int(np.searchsorted(starts, len(data) - size, side="right"))
+    windows: np.ndarray = np.ndarray((len(data) - size + 1,), f"S{size}", data, strides=(1,))  # at every byte
+    others = np.flatnonzero(windows[starts[:fits]] != begin).tolist() + list(range(fits, len(starts)))
+    return len(ends), [(line + 1, int(starts[line])) for line in others[:most]]
 
 
 _NEWLINE = ord("\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 import pyarrow as pa
@@ -15,8 +15,8 @@ _Meta = tuple[list[tuple[str, str, bool, bool]], int, list[tuple[int, int]]]
 _meta_decoder = msgspec.json.Decoder(_Meta)
 
 
-def to_buffers(batch: Batch, *, compression: Literal["lz4"] | None = None) -> list[Any]:
-    """A batch as buffers to write one after the other."""
+def write_batch(batch: Batch, file: IO[bytes], *, compression: Literal["lz4"] | None = None) -> None:
+    """Write a batch to a file; its arrays go there without a copy where they are not compressed."""
     arrays: list[pa.Array] = []
     labels: list[tuple[str, str, bool, bool]] = []
     for group, columns in (("declared", batch.columns), ("undeclared", batch.undeclared)):
@@ -31,11 +31,10 @@ def to_buffers(batch: Batch, *, compression: Literal["lz4"] | None = None) -> li
     table = pa.record_batch(arrays, names=[str(i) for i in range(len(arrays))])
     meta = msgspec.json.encode((labels, batch.count, batch.lines))
     meta += b" " * (-len(meta) % _SIZE_BYTES)  # Arrow's buffers are aligned
-    sink = pa.BufferOutputStream()
+    file.write(len(meta).to_bytes(_SIZE_BYTES, "little") + meta)
     options = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+    with pa.ipc.new_stream(file, table.schema, options=options) as writer:
         writer.write_batch(table)
-    return [len(meta).to_bytes(_SIZE_BYTES, "little") + meta, sink.getvalue()]
 
 
 def from_bytes(data: Any, schema: StreamSchema) -> Batch:

@@ -6,21 +6,21 @@ size of the batch that lies in another such file (see [`wire`][flow_singer.tabul
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from flow_singer.errors import FlowError
 from flow_singer.schema import StreamSchema
-from flow_singer.tabular.ahead import SIZE_BYTES, Request, read_at, write_at_start
+from flow_singer.tabular.ahead import SIZE_BYTES, Request, read_at
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.memory import set_up_memory
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.wire import to_buffers
+from flow_singer.tabular.wire import write_batch
 
 
 def main(descriptors: list[int]) -> None:
@@ -33,25 +33,28 @@ def main(descriptors: list[int]) -> None:
     os.write(1, bytes(SIZE_BYTES))  # it is up
     request_decoder = msgspec.json.Decoder(Request)
     decoders: dict[int, RecordDecoder] = {}
-    slots = itertools.cycle(zip(descriptors[::2], descriptors[1::2], strict=True))
-    for line, (lines, batch) in zip(sys.stdin.buffer, slots, strict=False):
+    files = [open(one, "wb", closefd=False) for one in descriptors[1::2]]  # noqa: SIM115 - open to the end
+    slots = itertools.cycle(zip(descriptors[::2], files, strict=True))
+    for line, (lines, file) in zip(sys.stdin.buffer, slots, strict=False):
         request = request_decoder.decode(line)
         if request.schema is not None:
             decoders[request.decoder] = RecordDecoder(StreamSchema(request.schema))
-        size = write_at_start(batch, _decode(decoders[request.decoder], lines, request.parts))
+        size = 0
+        with contextlib.suppress(FlowError):  # the first process finds it again, and knows what to do
+            batch = decoders[request.decoder].decode(_parts(lines, request.parts))
+            file.seek(0)
+            write_batch(batch, file)
+            size = file.tell()
+            file.flush()
         os.write(1, size.to_bytes(SIZE_BYTES, "little"))
 
 
-def _decode(decoder: RecordDecoder, lines: int, extents: Sequence[tuple[int, int]]) -> list[Any]:
-    parts = []
-    start = 0
-    for size, count in extents:
-        parts.append(Part(read_at(lines, start, size), [(1, count)]))
-        start += size
-    try:
-        return to_buffers(decoder.decode(parts))
-    except FlowError:  # the first process finds it again, and knows what to do
-        return []
+def _parts(lines: int, extents: Sequence[tuple[int, int]]) -> list[Part]:
+    starts = itertools.accumulate((size for size, _ in extents), initial=0)
+    return [
+        Part(read_at(lines, start, size), [(1, count)])
+        for start, (size, count) in zip(starts, extents, strict=False)
+    ]
 
 
 if __name__ == "__main__":
