@@ -8,17 +8,19 @@ Source: Table Dialect, Data Package v2 (its defaults); RFC 4180.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.datapackage.texts import plain_texts
+from flow_singer.datapackage.texts import offsets_of, plain_texts
 from flow_singer.schema import Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import TEXT, text_bytes
+from flow_singer.tabular.text import TEXT, join, text_bytes
 
 LINE_END = "\r\n"
 _SPECIAL = '",\r\n'
@@ -48,17 +50,21 @@ class CsvLayout:
         if not any(column is not None for _, column in cells):
             null = self._null_of_row(len(names))
             return pa.array([",".join([null] * len(names)) + LINE_END] * count, TEXT)
-        parts = [
-            pa.scalar(None, TEXT) if column is None else self._cells(one, column) for one, column in cells
-        ]
-        null = self._null_of_row(len(names))
-        end = parts.pop()
-        last = pa.scalar(null, TEXT) if isinstance(end, pa.Scalar) else end.fill_null(null)
-        ended = pc.binary_join_element_wise(last, pa.scalar(LINE_END, TEXT), pa.scalar("", TEXT))
-        if not parts:
-            return ended
+        parts: list[Any] = []
+        before = ""  # what stands between the cell before and this one
+        for one, column in cells:
+            texts, needs_quotes = (
+                (pa.scalar(None, TEXT), False) if column is None else _cells(one, column, self.null)
+            )
+            quote = '"' if needs_quotes else ""
+            parts += [pa.scalar(before + quote, TEXT), texts]
+            before = quote + ","
+        parts.append(pa.scalar(before.removesuffix(",") + LINE_END, TEXT))
         return pc.binary_join_element_wise(
-            *parts, ended, pa.scalar(",", TEXT), null_handling="replace", null_replacement=null
+            *parts,
+            pa.scalar("", TEXT),
+            null_handling="replace",
+            null_replacement=self._null_of_row(len(names)),
         )
 
     def padding(self, names: Sequence[str], first: bool) -> str:
@@ -70,32 +76,45 @@ class CsvLayout:
         # Readers skip a line that is empty altogether.
         return self.null if self.null or columns > 1 else '""'
 
-    def _cells(self, one: Property, column: Column) -> pa.Array:
-        texts = plain_texts(one, column)
-        if one.kind in ("integer", "number", "decimal", "boolean"):
-            return texts
-        special = self._special(texts)
-        if special is None:
-            return texts
-        mark = pa.scalar('"', TEXT)
-        quoted = pc.binary_join_element_wise(
-            mark, pc.replace_substring(texts, '"', '""'), mark, pa.scalar("", TEXT)
-        )
-        return pc.if_else(special, quoted, texts)
-
-    def _special(self, texts: pa.Array) -> pa.Array | None:
-        """The cells that need quotes, or could be read as null; None where there are none.
-
-        A look at the bytes of all cells tells which character need be looked for in each of them.
-        """
-        data = bytes(text_bytes(texts))
-        found = [pc.match_substring(texts, character) for character in _SPECIAL if character.encode() in data]
-        if not self.null or self.null.encode() in data:
-            found.append(pc.equal(texts, self.null))
-        if self.null:  # a row of one empty cell would be an empty line, which readers skip
-            found.append(pc.equal(texts, ""))
-        special = functools.reduce(pc.or_, found) if found else None
-        return special if special is not None and pc.any(special, min_count=0).as_py() else None
-
     def _quoted_name(self, name: str) -> str:
         return '"' + name.replace('"', '""') + '"' if re.search('[",\r\n]', name) or not name else name
+
+
+def _cells(one: Property, column: Column, null: str) -> tuple[pa.Array, bool]:
+    """The cells of a column, and whether the quotes around each are still to be written."""
+    texts = plain_texts(one, column)
+    if one.kind in ("integer", "number", "decimal", "boolean"):
+        return texts, False
+    if one.kind == "json" and _all_nested(texts):
+        doubled = pc.replace_substring(texts, '"', '""')
+        return (join('"', doubled, '"'), False) if texts.null_count else (doubled, True)
+    special = _special(texts, null)
+    if not special.any():
+        return texts, False
+    chosen = pa.array(special)
+    doubled = pc.replace_substring(texts.filter(chosen), '"', '""')
+    return pc.replace_with_mask(texts, chosen, join('"', doubled, '"')), False
+
+
+def _all_nested(texts: pa.Array) -> bool:
+    """Whether all cells are objects or arrays, hardly any of which goes without quotes."""
+    nested = pc.or_(pc.starts_with(texts, "{"), pc.starts_with(texts, "["))
+    return bool(pc.all(nested, min_count=0).as_py())
+
+
+def _special(texts: pa.Array, null: str) -> npt.NDArray[np.bool_]:
+    """The cells that need quotes, or could be read as null."""
+    data = np.frombuffer(text_bytes(texts), dtype="uint8")
+    marks = np.zeros(len(data), dtype=bool)
+    for character in _SPECIAL:
+        marks |= data == ord(character)
+    offsets = offsets_of(texts)
+    special = np.zeros(len(texts), dtype=bool)
+    special[np.searchsorted(offsets - offsets[0], np.flatnonzero(marks), side="right") - 1] = True
+    # A row of one empty cell would be an empty line, which readers skip.
+    special |= np.diff(offsets) == 0
+    if null:
+        special |= pc.equal(texts, null).fill_null(False).to_numpy(zero_copy_only=False)
+    if texts.null_count:
+        special &= texts.is_valid().to_numpy(zero_copy_only=False)
+    return special

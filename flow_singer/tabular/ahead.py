@@ -37,11 +37,11 @@ WORTH_IT_BYTES = 32 << 20
 """How much must have come before the second process is started: it takes as long to start as this one takes to
 decode so much, and a stream that has brought so much will likely bring more."""
 
-DEPTH = 4
+DEPTH = 3
 """How many batches may be under way in the second process: one being decoded, the others waiting for their turn, so
 that it always has work while this process works on several batches that came back at once."""
 
-MOST_TASKS = 8
+MOST_TASKS = 6
 """How many batches may be under way in both processes: each needs memory."""
 
 
@@ -118,12 +118,14 @@ class Ahead:
             RecordError: of these or of earlier lines.
             Exception: whatever `then` raises, of these or of earlier lines.
         """
-        self.finish_ready()
         worker = self._worker
         if worker is None or not worker.is_up:
             self.drain()
             then(decoder.decode(parts))
             return
+        # No more than this, so that the second process gets its next work before this one works off what is ready.
+        while self._tasks and self._sent >= DEPTH and self._is_first_ready():
+            self._finish_first()
         task = Task(decoder, parts, then)
         if self._sent >= DEPTH and decoder.raises:  # rather than wait
             with contextlib.suppress(DataError):  # found again in its turn
