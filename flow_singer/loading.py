@@ -151,18 +151,31 @@ def _load_package(
     source: int,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
-    from flow_singer.packaging import EVERY_STREAM, load_into_package
-    from flow_singer.tabular.parts import other_lines
+    from flow_singer.tabular.ahead import Ahead
 
-    stream = InputStream(source, options, wanted=EVERY_STREAM, find_other_lines=other_lines)
-    stream.begin()
-    header = stream.header
-    if header is not None and header.state_id is not None:
-        raise ConfigError(
-            f"{header.tap} resumed from the bookmark {header.state_id}, but a package is replaced whole: "
-            f"{target} would hold only what is new.",
-            f"Run: flow run {header.tap} --full-refresh | … | flow load {target}",
+    with contextlib.closing(Ahead()) as ahead:
+        ahead.expect_input(source)
+        from flow_singer.packaging import EVERY_STREAM, load_into_package
+        from flow_singer.tabular.parts import other_lines
+        from flow_singer.tabular.startup import arrow_without_pandas
+
+        arrow_without_pandas()
+
+        stream = InputStream(source, options, wanted=EVERY_STREAM, find_other_lines=other_lines)
+        stream.begin()
+        header = stream.header
+        if header is not None and header.state_id is not None:
+            raise ConfigError(
+                f"{header.tap} resumed from the bookmark {header.state_id}, but a package is replaced whole: "
+                f"{target} would hold only what is new.",
+                f"Run: flow run {header.tap} --full-refresh | … | flow load {target}",
+            )
+        return load_into_package(
+            Path(target),
+            stream,
+            package.format,
+            package.csv_null,
+            check=package.check,
+            ahead=ahead,
+            progress=progress,
         )
-    return load_into_package(
-        Path(target), stream, package.format, package.csv_null, check=package.check, progress=progress
-    )

@@ -15,6 +15,7 @@ from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.load import InputStream, LoadResult
 from flow_singer.marks import Header
 from flow_singer.messages import MessageReader
+from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.memory import set_up_memory
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def load_into_package(
     csv_null: str | None,
     *,
     check: bool = False,
+    ahead: Ahead,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
     """Write a stream as a package; what was there before is replaced only by a complete one.
@@ -46,6 +48,7 @@ def load_into_package(
         form: csv, jsonl or parquet.
         csv_null: the text of null in CSV; None for an empty cell.
         check: whether it must be valid by its own schema to be published.
+        ahead: decodes the records.
         progress: called about twice a second.
 
     Raises:
@@ -64,7 +67,7 @@ def load_into_package(
     )
     with writer:
         shown = 0.0
-        with contextlib.closing(Loader(writer)) as loader:
+        with contextlib.closing(Loader(writer, ahead=ahead)) as loader:
             for run in stream.runs():
                 loader.handle(run)
                 if (now := time.monotonic()) - shown > 0.5:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 import sys
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def command(
     from flow_singer.tabular.ahead import Ahead
 
     with interruptible(), contextlib.closing(Ahead()) as ahead:
-        ahead.expect(_waiting_bytes())  # a second process starts while this one still loads pandas
+        ahead.expect_input(0)  # a second process starts while this one still loads pandas
         from flow_singer.buffers import Limits
         from flow_singer.tabular.memory import set_up_memory
         from flow_singer.transforming import TransformOptions, transform_stream
@@ -106,15 +105,6 @@ def command(
     if result.rejects:
         tell(f"{result.rejects} records set aside in {reject}.", rejects=result.rejects, file=str(reject))
     return EXIT_REJECTS if result.rejects else EXIT_OK
-
-
-def _waiting_bytes() -> int:
-    """How much of the input is there at once, where that is plenty: a large file, nothing of a pipe."""
-    status = os.fstat(0)
-    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_size >= _LARGE_BYTES else 0
-
-
-_LARGE_BYTES = 256 << 20
 
 
 _ABOUT = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,21 +49,17 @@ class CsvLayout:
         if not any(column is not None for _, column in cells):
             null = self._null_of_row(len(names))
             return pa.array([",".join([null] * len(names)) + LINE_END] * count, TEXT)
-        parts: list[Any] = []
-        before = ""  # what stands between the cell before and this one
-        for one, column in cells:
-            texts, needs_quotes = (
-                (pa.scalar(None, TEXT), False) if column is None else _cells(one, column, self.null)
-            )
-            quote = '"' if needs_quotes else ""
-            parts += [pa.scalar(before + quote, TEXT), texts]
-            before = quote + ","
-        parts.append(pa.scalar(before.removesuffix(",") + LINE_END, TEXT))
+        null = self._null_of_row(len(names))
+        parts = [_cells(one, column, self.null) for one, column in cells[:-1]]
+        last = _cells(*cells[-1], self.null, end=LINE_END)
+        if isinstance(last, pa.Scalar):
+            last = pa.scalar(null + LINE_END, TEXT)
+        elif last.null_count:
+            last = last.fill_null(null + LINE_END)
+        if not parts:
+            return last
         return pc.binary_join_element_wise(
-            *parts,
-            pa.scalar("", TEXT),
-            null_handling="replace",
-            null_replacement=self._null_of_row(len(names)),
+            *parts, last, pa.scalar(",", TEXT), null_handling="replace", null_replacement=null
         )
 
     def padding(self, names: Sequence[str], first: bool) -> str:
@@ -80,20 +75,21 @@ class CsvLayout:
         return '"' + name.replace('"', '""') + '"' if re.search('[",\r\n]', name) or not name else name
 
 
-def _cells(one: Property, column: Column, null: str) -> tuple[pa.Array, bool]:
-    """The cells of a column, and whether the quotes around each are still to be written."""
+def _cells(one: Property, column: Column | None, null: str, *, end: str = "") -> pa.Array | pa.Scalar:
+    """The cells of a column as they stand in the file, with `end` behind each; null stays null."""
+    if column is None:
+        return pa.scalar(None, TEXT)
     texts = plain_texts(one, column)
-    if one.kind in ("integer", "number", "decimal", "boolean"):
-        return texts, False
     if one.kind == "json" and _all_nested(texts):
-        doubled = pc.replace_substring(texts, '"', '""')
-        return (join('"', doubled, '"'), False) if texts.null_count else (doubled, True)
-    special = _special(texts, null)
-    if not special.any():
-        return texts, False
-    chosen = pa.array(special)
-    doubled = pc.replace_substring(texts.filter(chosen), '"', '""')
-    return pc.replace_with_mask(texts, chosen, join('"', doubled, '"')), False
+        return join('"', pc.replace_substring(texts, '"', '""'), '"' + end)
+    if (
+        one.kind not in ("integer", "number", "decimal", "boolean")
+        and (special := _special(texts, null)).any()
+    ):
+        chosen = pa.array(special)
+        doubled = pc.replace_substring(texts.filter(chosen), '"', '""')
+        texts = pc.replace_with_mask(texts, chosen, join('"', doubled, '"'))
+    return join(texts, end) if end else texts
 
 
 def _all_nested(texts: pa.Array) -> bool:

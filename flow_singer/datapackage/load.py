@@ -129,7 +129,7 @@ class Loader:
         noise: see [`MessageReader`][flow_singer.messages.MessageReader].
         nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
         clock: seconds, for tests.
-        processes: see [`Ahead`][flow_singer.tabular.ahead.Ahead].
+        ahead: decodes the records.
     """
 
     def __init__(
@@ -142,9 +142,9 @@ class Loader:
         noise: Callable[[bytes], None] | None = None,
         nan: Literal["error", "null"] = "error",
         clock: Callable[[], float] = time.monotonic,
-        processes: int | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
-        self._ahead = Ahead(processes)
+        self._ahead = Ahead() if ahead is None else ahead
         self.loaded = Loaded()
         self._sink = sink
         self._limits = limits or LoadLimits()

@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 
 from flow_singer.datapackage.fitting import casts
 from flow_singer.datapackage.texts import plain_texts
+from flow_singer.files import sha256_file
 from flow_singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.text import TEXT
@@ -148,6 +149,11 @@ class ParquetFile:
             for name, choice, one in zip(names, chosen, properties, strict=True)
             if choice.name == "string" and one.kind != "string"
         }
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the ended file."""
+        return sha256_file(self.path)
 
     def close(self) -> None:
         """Let go of the files where they are."""

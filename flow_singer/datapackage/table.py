@@ -40,6 +40,10 @@ class RowFile(Protocol):
     ) -> dict[str, str]:
         """End the file; return Table Schema types that differ from those of the properties."""
 
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the ended file."""
+
     def close(self) -> None:
         """Let go of the file where it is."""
 

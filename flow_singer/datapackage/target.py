@@ -169,7 +169,7 @@ def run_target(name: str, target: Callable[[], type[Target]]) -> None:
         name: the command's name.
         target: imports the target's class.
     """
-    from flow_singer.datapackage.startup import arrow_without_pandas
+    from flow_singer.tabular.startup import arrow_without_pandas
 
     arrow_without_pandas()
     try:

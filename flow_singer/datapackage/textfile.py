@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,7 @@ class TextFile:
         self._layout = layout
         self._lengths_path = path.with_name(path.name + ".lengths")
         self._file = path.open("xb")
+        self._digest = hashlib.sha256()
         self._lengths = self._lengths_path.open("xb")
         self._parts: list[_Part] = []
 
@@ -74,10 +76,10 @@ class TextFile:
         """Write `count` rows; `names` may only grow from call to call, at the end."""
         if not self._parts or self._parts[-1].names != names:
             if not self._parts:
-                self._file.write(self._layout.header(names))
+                self._write(self._file, self._layout.header(names))
             self._parts.append(_Part(list(names)))
         lines = self._layout.lines(names, cells, count)
-        self._file.write(line_bytes(lines))
+        self._write(self._file, line_bytes(lines))
         self._lengths.write(np.diff(offsets_of(lines)).tobytes())
         self._parts[-1].rows += count
 
@@ -95,17 +97,26 @@ class TextFile:
             Table Schema types that differ from those of the properties: none.
         """
         if not self._parts:
-            self._file.write(self._layout.header(names))
+            self._write(self._file, self._layout.header(names))
         self._close()
         if keep is not None or (self._parts and self._parts[0].names != names):
             self._rewrite(names, keep)
         self._lengths_path.unlink()
         return {}
 
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what was written; taken on the way, so that nothing is read again at the end."""
+        return self._digest.hexdigest()
+
     def close(self) -> None:
         """Let go of the files where they are."""
         self._file.close()
         self._lengths.close()
+
+    def _write(self, file: BinaryIO, data: bytes | memoryview) -> None:
+        file.write(data)
+        self._digest.update(data)
 
     def _close(self) -> None:
         self._file.flush()
@@ -114,8 +125,9 @@ class TextFile:
 
     def _rewrite(self, names: Sequence[str], keep: npt.NDArray[np.bool_] | None) -> None:
         beside = self.path.with_name(self.path.name + ".new")
+        self._digest = hashlib.sha256()
         with beside.open("xb") as file:
-            file.write(self._layout.header(names))
+            self._write(file, self._layout.header(names))
             row = 0
             for part, lines in self._read():
                 kept = lines if keep is None else lines.filter(pa.array(keep[row : row + len(lines)]))
@@ -125,7 +137,7 @@ class TextFile:
                     padding = self._layout.padding(missing, not part.names)
                     cut = pc.utf8_slice_codeunits(kept, 0, -self._layout.end_characters)
                     kept = pc.binary_join_element_wise(cut, pa.scalar(padding, TEXT), pa.scalar("", TEXT))
-                file.write(line_bytes(kept))
+                self._write(file, line_bytes(kept))
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, self.path)

@@ -21,7 +21,7 @@ from flow_singer.datapackage.names import slug
 from flow_singer.datapackage.partials import partial_name, remove_leftovers
 from flow_singer.datapackage.table import StreamTable
 from flow_singer.errors import ConfigError, DataError, TargetError
-from flow_singer.files import fsync_folder, publish_folder, recover_folder, sha256_file
+from flow_singer.files import fsync_folder, publish_folder, recover_folder
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
@@ -203,7 +203,7 @@ class PackageWriter:
             path=f"data/{path.name}",
             form=self._format,
             size_bytes=path.stat().st_size,
-            sha256=sha256_file(path),
+            sha256=table.file.sha256,
             csv_null=self._csv_null,
         )
 

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import select
+import stat
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,9 @@ logger = logging.getLogger(__name__)
 WORTH_IT_BYTES = 32 << 20
 """How much must have come before the second process is started: it takes as long to start as this one takes to
 decode so much, and a stream that has brought so much will likely bring more."""
+
+LARGE_BYTES = 256 << 20
+"""A file of this size is worth it before anything has come, whatever else it holds than records."""
 
 DEPTH = 3
 """How many batches may be under way in the second process: one being decoded, the others waiting for their turn, so
@@ -94,6 +98,15 @@ class Ahead:
         self._tasks: deque[Task] = deque()
         self._sent = 0
         self._worker: _Worker | None = None
+
+    def expect_input(self, descriptor: int) -> None:
+        """Say what will be read: for a large file the second process is started at once, of a pipe nobody knows.
+
+        Call it before what takes long to import.
+        """
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_size >= LARGE_BYTES:
+            self.expect(status.st_size)
 
     def expect(self, size_bytes: int) -> None:
         """Say how much has come so far; the second process is started in time."""

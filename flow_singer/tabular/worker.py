@@ -20,6 +20,7 @@ from flow_singer.tabular.ahead import SIZE_BYTES, Request, read_at
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.memory import set_up_memory
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.startup import arrow_without_pandas
 from flow_singer.tabular.wire import write_batch
 
 
@@ -29,6 +30,7 @@ def main(descriptors: list[int]) -> None:
     Args:
         descriptors: pairs of files, in turn: one that holds the lines, one for the batch.
     """
+    arrow_without_pandas()
     set_up_memory()
     os.write(1, bytes(SIZE_BYTES))  # it is up
     request_decoder = msgspec.json.Decoder(Request)

@@ -18,7 +18,7 @@ def arrow_without_pandas() -> None:
     """Import pyarrow, and let it believe that pandas is not installed.
 
     With the first array that it makes of a list, pyarrow imports pandas to learn whether that list is a
-    Series: 0.4 s of CPU for processes such as the targets, in which no frame is ever made. In such a
+    Series: 0.4 s of CPU for processes such as the targets and the decoder, in which no frame is ever made. In such a
     process `to_pandas` does not work any more; one that has imported pandas already is left alone.
     """
     import pyarrow as pa
