@@ -245,6 +245,7 @@ def read_blocks(
     Raises:
         BrokenPipeError: the reader of `watch` is gone.
     """
+    widen_pipe(descriptor)
     poll = select.poll()
     poll.register(descriptor, select.POLLIN | select.POLLHUP)
     if watch is not None and _is_pipe(watch):
