@@ -24,6 +24,8 @@ from flow_singer.tabular.rows import RowBatch
 
 SPLIT_CHECK_RECORDS = 4096
 SPLIT_CHECK_CELLS = 100_000
+SPLIT_CHECK_STREAMS = 20
+"""How many streams of one function are checked: for one that takes hundreds, the rest would tell nothing new."""
 """The split check looks at the head of the first batch: enough to see a group or a sort, cheap to repeat."""
 
 
@@ -144,17 +146,18 @@ def _fails(function: StreamFunction, batch: Batch) -> bool:
     return False
 
 
-def check_split(function: StreamFunction, batch: Batch) -> None:
+def check_split(function: StreamFunction, batch: Batch, turn: int = 1) -> None:
     """Refuse a batch function whose result depends on where the batch ends.
 
     Args:
         function: one of mode `batch`.
         batch: the first batch; its head is looked at.
+        turn: the how manyth stream of the function this is: the later, the less of it is looked at.
 
     Raises:
         TransformError: the results of two halves are not the result of the whole, twice in a row.
     """
-    enough = min(SPLIT_CHECK_RECORDS, SPLIT_CHECK_CELLS // max(1, len(batch.columns)))
+    enough = min(SPLIT_CHECK_RECORDS, SPLIT_CHECK_CELLS // max(1, len(batch.columns)) // turn)
     head = slice_batch(batch, 0, min(batch.count, max(2, enough)))
     if head.count < 2:
         return

@@ -7,7 +7,7 @@ record that came before it has been written. Everything else passes at once.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -16,7 +16,15 @@ import pyarrow.compute as pc
 
 from flow_singer.batches import read_batch
 from flow_singer.buffers import Buffer, Limits
-from flow_singer.calls import BatchResult, RowError, call_function, call_on_batch, call_on_rows, check_split
+from flow_singer.calls import (
+    SPLIT_CHECK_STREAMS,
+    BatchResult,
+    RowError,
+    call_function,
+    call_on_batch,
+    call_on_rows,
+    check_split,
+)
 from flow_singer.errors import FlowError, MessageError, TransformError
 from flow_singer.functions import StreamFunction, function_for
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
@@ -114,6 +122,9 @@ class Transformer:
         self._states: deque[tuple[int, float, bytes]] = deque()
         self._held: dict[str, list[bytes]] = {}
         self._checked: set[str] = set()
+        self._checks: Counter[str] = Counter()
+        self._has_moved = False
+        """Whether records were written since STATEs were last looked at: only then may one of them go."""
         self._met = Notices()
 
     @property
@@ -250,8 +261,7 @@ class Transformer:
         line = self._unmark(run.data[:-1])
         if line is None:
             return
-        if self._oldest_line is None:
-            self._states.clear()
+        if not self._states and self._oldest_line is None:
             self._out.state(line)
         else:
             self._states.append((run.first_line, self._clock(), line))
@@ -266,6 +276,9 @@ class Transformer:
 
     def _release_states(self) -> None:
         """Write the newest STATE that no buffered record precedes; the older ones say nothing more."""
+        self._has_moved = False
+        if not self._states:
+            return
         barrier = self._oldest_line
         newest = None
         while self._states and (barrier is None or self._states[0][0] < barrier):
@@ -312,7 +325,7 @@ class Transformer:
             self._process(buffer, min(buffer.records, limits.batch_records))
         while self._waiting_bytes >= limits.total_bytes:
             self._flush(max(self._buffers.values(), key=lambda one: one.size_bytes))
-        if self._states:
+        if self._has_moved:
             self._release_states()
 
     # ---------------------------------------------------------------------------------- one function
@@ -329,6 +342,7 @@ class Transformer:
     def _process(self, buffer: Buffer, records: int) -> None:
         parts = buffer.take(records)
         self._waiting_bytes -= sum(len(part.data) for part in parts)
+        self._has_moved = True
         buffer.since = self._clock()
         if buffer.spool is not None:
             buffer.spool.add(buffer.decoder.decode(parts))
@@ -352,7 +366,9 @@ class Transformer:
         )
         if function.check_split and stream not in self._checked and batch.count > 1 and len(results) == 1:
             self._checked.add(stream)
-            check_split(function, batch)
+            self._checks[function.where] = turn = self._checks[function.where] + 1
+            if turn <= SPLIT_CHECK_STREAMS:
+                check_split(function, batch, turn)
         for result in results:
             self._write_result(buffer, result)
 

@@ -103,6 +103,8 @@ class RecordDecoder:
     def _decode_part(self, data: bytes, lines: Sequence[tuple[int, int]]) -> Batch:
         where = list(lines)
         messages = self._decode_at_once(data, where)
+        if messages is None and self._learn_keys([data[: data.index(b"\n")]]):  # mostly, one line knows all
+            messages = self._decode_at_once(data, where)
         if messages is None:
             raw_lines = data[:-1].split(b"\n")
             if self._learn_keys(raw_lines):

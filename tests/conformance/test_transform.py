@@ -1239,3 +1239,22 @@ def test_a_whole_stream_whose_schema_changes_stops_the_run(tmp_path: Path) -> No
             functions_of(WHOLE, tmp_path),
             [SCHEMA, records("s", rows(1)), schema("s", {"id": INTEGER}, ["id"])],
         )
+
+
+# --------------------------------------------------------------------------------------- the split check
+
+
+def test_the_split_check_looks_at_each_of_the_first_streams_of_a_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_singer.transforms.SPLIT_CHECK_STREAMS", 2)
+    calls = tmp_path / "calls"
+    seen = f"with open({str(calls)!r}, 'a') as file:\n        file.write(df['name'][0] + ' ')"
+    function = f"@transform('s*')\ndef f(df):\n    {seen}\n    return df\n"
+    one, _ = transformer(functions_of("from flow_singer import transform\n" + function, tmp_path))
+    for name in ("s1", "s2", "s3", "s4"):
+        one.push(schema(name, {"id": INTEGER, "name": TEXT}))
+        one.push(records(name, [{"id": number, "name": name} for number in range(4)]))
+    one.finish(complete=True)
+    counts = [calls.read_text().split().count(name) for name in ("s1", "s2", "s3", "s4")]
+    assert counts == [4, 4, 1, 1]  # once for the batch, and for its head and the two halves of that
