@@ -401,7 +401,8 @@ class Transformer:
             self._met.dropped(function, stream, len(rows.messages))
         for name, (positions, records) in found.items():
             writer = self._outputs.of(function, name, stream)
-            blocks = writer.write_rows(records, rows, positions, buffer.schema)
+            own = name in (None, stream)
+            blocks = writer.write_rows(records, rows, positions, buffer.schema, keeps=own)
             self._outputs.write_blocks(writer, blocks, len(records))
 
     # ------------------------------------------------------------------------------- whole functions
