@@ -20,7 +20,7 @@ from flow_singer.calls import BatchResult, RowError, call_function, call_on_batc
 from flow_singer.errors import FlowError, MessageError, TransformError
 from flow_singer.functions import StreamFunction, function_for
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
-from flow_singer.messages import MessageReader, Run, decode_object
+from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
 from flow_singer.notices import Notices
 from flow_singer.outputs import Outputs
 from flow_singer.results import Output
@@ -295,10 +295,12 @@ class Transformer:
     def _buffer_records(self, stream: str, data: bytes, first_line: int, count: int) -> None:
         buffer = self._buffers.get(stream)
         if buffer is None:
-            raise MessageError(
-                f"Line {first_line}: a record of stream '{stream}' came before its SCHEMA.",
-                "Singer taps write SCHEMA first; ask the tap's maintainer.",
-            )
+            for number, line in enumerate(data[:-1].split(b"\n"), first_line):
+                early = RecordBeforeSchemaError(number, stream)
+                if self._reject is None:
+                    raise early
+                self._reject(number, stream, line, early)
+            return
         if not buffer.chunks:
             buffer.since = self._clock()
         buffer.seen = True

@@ -942,6 +942,21 @@ def test_rejected_records_are_left_out():
     assert sorted(rejected, key=str) == [(3, "s"), (4, None)]
 
 
+def test_lines_that_no_package_has_a_place_for_are_rejected_and_counted():
+    """Each one by its number, where there is a place for rejects; what is good is written all the same."""
+    rejected = []
+    lines = [
+        record("later", id=1), record("later", id=2), schema(), '{"type":"SOMETHING"}', record(id=3),
+        '{"type":"STATE"}', '{"type":"ACTIVATE_VERSION","stream":"s"}', schema("later"), record("later", id=9),
+    ]  # fmt: skip
+    log, loaded = push(*lines, reject=lambda *one: rejected.append(one))
+    assert [one for one in log if one[0] == "batch"] == [("batch", "s", [3]), ("batch", "later", [9])]
+    assert loaded.records == {"s": 1, "later": 1}
+    streams = {1: "later", 2: "later", 4: None, 6: None, 7: None}
+    assert [one[:3] for one in rejected] == [(n, streams[n], lines[n - 1].encode()) for n in streams]
+    assert all(f"Line {n}" in error.message for n, _, _, error in rejected)
+
+
 def test_batch_files_are_read(tmp_path):
     (tmp_path / "b.jsonl").write_text('{"id": 1}\n{"id": 2}\n')
     message = {

@@ -896,6 +896,18 @@ def test_a_record_before_its_schema_stops_the_run(flow: Flow, code: Code) -> Non
     assert "Line 2: a record of stream 's' came before its SCHEMA" in result.stderr
 
 
+def test_x20_records_before_their_schema_are_rejected_and_counted(tmp_path: Path) -> None:
+    early = [record("s", {"id": 1}), record("s", {"id": 2})]
+    out = push(
+        functions_of(IDENTITY, tmp_path), b"".join([*early, SCHEMA, records("s", rows(2))]), reject=True
+    )
+    assert [(number, stream, line + b"\n") for number, stream, line, _ in out.rejects] == [
+        (1, "s", early[0]),
+        (2, "s", early[1]),
+    ]
+    assert out.records("s") == rows(2)
+
+
 def test_a_line_cut_short_at_the_end_stops_the_run(flow: Flow, code: Code) -> None:
     result = flow("transform", code(IDENTITY), stdin=SCHEMA + record("s", {"id": 1})[:-5])
     assert result.code == 65
