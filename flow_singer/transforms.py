@@ -447,10 +447,12 @@ class Transformer:
         return reject_row
 
     def unused_functions(self) -> Iterator[StreamFunction]:
-        """Functions whose streams never came."""
+        """Functions whose streams never came, but for what may be there only for another one."""
         met = set(self._wanted.known)
         for function in self.functions:
-            if function.mode != "package" and not any(function.takes(stream) for stream in met):
+            if function.mode == "package" or (function.serves and not function.declared):
+                continue
+            if not any(function.takes(stream) for stream in met):
                 yield function
 
     @property
