@@ -498,6 +498,29 @@ def test_an_integer_key_is_the_same_however_it_is_written(tmp_path):
     assert [row["name"] for row in rows(tmp_path / "p")] == ["2", "4", "6"]
 
 
+@pytest.mark.parametrize("kind", [{"type": "number"}, {"type": "number", "multipleOf": 0.01}])
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+def test_a_number_key_is_the_same_however_it_is_written(tmp_path, kind, beside):
+    """Other numbers are other keys, to the last digit, and so are texts that look alike."""
+    same = [["1", "1.0", "1e0"], ["0", "-0.0", "0e9999"], ["0.10", "1e-1", "0.1"], ["1e5000", "10E+4999"]]
+    other = [["1.0000000000000000000000000000000000001"], ["12"], ["1" * 4400], [str(2**63)], ["1e-5000"]]
+    groups = same + other
+    written = [number for group in groups for number in group]
+    key = ("n", "id") if beside else ("n",)
+    properties = {"n": kind, "id": {"type": "integer"}, "name": TEXT}
+    lines = (raw(f'"n":{n},"id":{["7", "7.0"][i % 2]},"name":"{i}"') for i, n in enumerate(written))
+    published, _ = load(tmp_path / "p", schema(properties=properties, key=key), *lines, format="jsonl")
+    assert published.records["s"] == len(groups)
+    found = (tmp_path / "p/data/s.jsonl").read_text().splitlines()
+    assert [line.partition('"n":')[2].partition(",")[0] for line in found] == [group[-1] for group in groups]
+
+
+def test_texts_that_look_like_one_number_are_different_keys(tmp_path):
+    lines = (record(id=text) for text in ("1", "1.0", "1e0"))
+    published, _ = load(tmp_path / "p", schema(properties={"id": {"type": "string"}}), *lines)
+    assert published.records["s"] == 3
+
+
 def test_equal_rows_without_a_key_all_stay(tmp_path):
     published, _ = load(tmp_path / "p", schema(key=()), *[record(id=1)] * 5)
     assert published.records == {"s": 5}
