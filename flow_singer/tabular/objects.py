@@ -118,13 +118,31 @@ def _encode(value: Any) -> str:
     if isinstance(value, WrittenFloat):
         return value.text
     if isinstance(value, Decimal):
-        return str(value)
+        return str(value) if value.is_finite() else "null"
     if isinstance(value, datetime):
         return f'"{_utc_text(value)}"'
     try:
-        return _encoder.encode(value).decode()
+        text = _encoder.encode(value).decode()
     except (UnicodeEncodeError, OverflowError):  # lone surrogates; integers past 64 bits
-        return json.dumps(value, default=json_hook)
+        return _encode_parts(value)
+    if not isinstance(value, str) and ("NaN" in text or "Infinity" in text):
+        return _encode_parts(value)  # Decimals of no number are written as they are, which is not JSON
+    return text
+
+
+def _encode_parts(value: Any) -> str:
+    """Encode what is inside one by one, so that each goes the way that it needs."""
+    match value:
+        case dict():
+            pairs = (f"{_encode_key(key)}:{_encode(one)}" for key, one in value.items())
+            return "{" + ",".join(pairs) + "}"
+        case list() | tuple() | set() | frozenset():
+            return "[" + ",".join(map(_encode, value)) + "]"
+    return json.dumps(value, default=json_hook)
+
+
+def _encode_key(key: Any) -> str:
+    return _encode(key) if isinstance(key, str) else _encoder.encode({key: 0}).decode()[1:-3]
 
 
 def _utc_text(value: datetime) -> str:
