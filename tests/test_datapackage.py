@@ -48,10 +48,9 @@ def raw(values: str, stream="s"):
 
 def load(folder, *lines, batch=2, **options):
     """Write the messages as a package; batches are small, so that each test crosses their borders."""
+    blocks = [f"{line}\n".encode() for line in lines]  # the records of one block come as one batch
     with PackageWriter(folder, **options) as writer:
-        loaded = load_package(
-            [("\n".join(lines) + "\n").encode()], writer, limits=LoadLimits(batch_records=batch)
-        )
+        loaded = load_package(blocks, writer, limits=LoadLimits(batch_records=batch))
         assert loaded.incomplete is None
         published = writer.publish()
     return published, writer.notices
@@ -321,6 +320,22 @@ def test_rows_of_a_single_empty_column_are_not_lost(tmp_path):
     load(tmp_path / "p", schema(properties={"v": TEXT}, key=()), record(v=None), record(v="a"), record())
     assert [row["v"] for row in rows(tmp_path / "p")] == ["", "a", ""]
     assert (tmp_path / "p/data/s.csv").read_bytes() == b'v\r\n""\r\na\r\n""\r\n'
+
+
+@pytest.mark.parametrize("first", [TEXT, {"type": ["null", "integer"]}])
+def test_a_null_stays_an_empty_cell_where_columns_follow(tmp_path, first):
+    """While the file had one column, it could not be told from an empty line, or from an empty text."""
+    lines = [record(v=None), record(), record(v="") if first is TEXT else record(v=7), record(v=None, w="b")]
+    load(tmp_path / "p", schema(properties={"v": first}, key=()), *lines)
+    third = b'""' if first is TEXT else b"7"
+    assert (tmp_path / "p/data/s.csv").read_bytes() == b"v,w\r\n,\r\n,\r\n" + third + b",\r\n,b\r\n"
+
+
+def test_rows_from_before_the_only_column_are_not_lost(tmp_path):
+    load(tmp_path / "p", schema(properties={}, key=()), record(), record(), record(v="a"))
+    assert (tmp_path / "p/data/s.csv").read_bytes() == b'v\r\n""\r\n""\r\na\r\n'
+    load(tmp_path / "q", schema(properties={}, key=()), record(), record(v="a"), record(), csv_null="\\N")
+    assert (tmp_path / "q/data/s.csv").read_bytes() == b"v\r\n\\N\r\na\r\n\\N\r\n"
 
 
 def test_json_lines_keep_empty_text_and_have_every_key(tmp_path):
