@@ -995,6 +995,17 @@ def test_lines_that_no_package_has_a_place_for_are_rejected_and_counted():
     assert all(f"Line {n}" in error.message for n, _, _, error in rejected)
 
 
+def test_a_rejected_record_leaves_no_column_of_its_own(tmp_path):
+    lines = [schema(properties={"id": {"type": "integer"}}), record(id=1), record(id="x", own=2)]
+    rejected = []
+    blocks = [("\n".join(lines) + "\n").encode()]
+    with PackageWriter(tmp_path / "p") as writer:
+        load_package(blocks, writer, reject=lambda *one: rejected.append(one[0]))
+        writer.publish()
+    assert (rejected, writer.notices) == ([3], [])
+    assert (tmp_path / "p/data/s.csv").read_bytes() == b"id\r\n1\r\n"
+
+
 def test_batch_files_are_read(tmp_path):
     (tmp_path / "b.jsonl").write_text('{"id": 1}\n{"id": 2}\n')
     message = {
