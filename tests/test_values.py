@@ -103,6 +103,16 @@ def test_a_decimal_of_no_number_is_null_also_inside_nested_values(
     ] * 4
 
 
+@pytest.mark.parametrize("inside", ["1", "'\\ud800'"])
+@pytest.mark.parametrize(
+    "code", ["def s(row):\n    return {'o': DEEP}\n", "def s(df):\n    df['o'] = [DEEP]\n    return df\n"]
+)
+def test_a_value_nested_too_deep_is_an_error_of_the_data(tmp_path: Path, inside: str, code: str) -> None:
+    functions = functions_of(f"DEEP = {inside}\nfor _ in range(5000):\n    DEEP = [DEEP]\n{code}", tmp_path)
+    with pytest.raises(TransformError, match="nested too deep"):
+        push(functions, schema("s", {"o": NESTED}) + records("s", [{"o": {}}]))
+
+
 def test_a_whole_function_that_repeats_a_key_is_an_error_that_names_the_row(tmp_path: Path) -> None:
     code = "@transform(whole=True)\ndef s(df):\n    return pd.concat([df, df])\n"
     data = schema("s", {"id": INTEGER}, ["id"]) + records("s", [{"id": 1}, {"id": 2}])
