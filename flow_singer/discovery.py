@@ -46,8 +46,10 @@ def capabilities(
     Raises:
         TapError: it can neither tell about itself nor show its help.
     """
-    if found.capabilities or found.kind != "extractors":
+    if found.capabilities is not None:
         return found.capabilities
+    if found.kind != "extractors":
+        return frozenset()
     build = build_key(found)
     file = cache / "capabilities.json"
     if build:

@@ -6,6 +6,7 @@ that the name cannot. Nothing here runs a function.
 
 from __future__ import annotations
 
+import dis
 import importlib.util
 import inspect
 import re
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, Literal, TypeVar
 
 from flow_singer.errors import ConfigError, TransformError
@@ -106,6 +108,7 @@ class StreamFunction:
         declared: whether `@transform` says that it is a transform.
         path: the file.
         line: the line of its `def`.
+        serves: whether another function of the file uses it.
     """
 
     call: Callable[..., Any]
@@ -119,6 +122,7 @@ class StreamFunction:
     declared: bool
     path: Path
     line: int
+    serves: bool = False
 
     @property
     def where(self) -> str:
@@ -157,10 +161,11 @@ def load_functions(spec: str) -> list[StreamFunction]:
     if not path.is_file():
         raise ConfigError(f"No such file: {name}.", "Give the path of a Python file with your functions.")
     module = _import(path)
+    values = [value for value in vars(module).values() if inspect.isfunction(value)]
     functions = [
-        _describe(value, path)
-        for value in vars(module).values()
-        if inspect.isfunction(value) and _is_usable(value, module.__name__)
+        replace(_describe(value, path), serves=_serves(value, values))
+        for value in values
+        if _is_usable(value, module.__name__)
     ]
     functions.sort(key=lambda one: one.line)
     if wanted:
@@ -219,6 +224,22 @@ def _is_usable(value: Callable[..., Any], module_name: str) -> bool:
     if hasattr(value, _ATTRIBUTE):
         return True
     return value.__module__ == module_name and not value.__name__.startswith("_")
+
+
+def _serves(value: FunctionType, others: Sequence[FunctionType]) -> bool:
+    """Whether one of the functions beside it reads its name."""
+    return any(
+        other is not value
+        and other.__module__ == value.__module__
+        and value.__name__ in _names_read(other.__code__)
+        for other in others
+    )
+
+
+def _names_read(code: CodeType) -> set[str]:
+    """The global names that code reads, also in what is defined inside it."""
+    names = {one.argval for one in dis.get_instructions(code) if one.opname == "LOAD_GLOBAL"}
+    return names.union(*(_names_read(one) for one in code.co_consts if isinstance(one, CodeType)))
 
 
 def _describe(value: Callable[..., Any], path: Path) -> StreamFunction:

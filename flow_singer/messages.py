@@ -313,6 +313,16 @@ class MessageReader:
 _NEEDS_STREAM = frozenset({"RECORD", "SCHEMA", "ACTIVATE_VERSION", "BATCH"})
 
 
+class RecordBeforeSchemaError(MessageError):
+    """A record of a stream whose SCHEMA has not come."""
+
+    def __init__(self, number: int, stream: str) -> None:
+        super().__init__(
+            f"Line {number}: a record of stream '{stream}' came before its SCHEMA.",
+            "Singer taps write SCHEMA first; ask the tap's maintainer.",
+        )
+
+
 def bad_line(number: int, line: bytes, reason: str) -> MessageError:
     """The error for a line that is no Singer message, with its first 200 characters."""
     return MessageError(

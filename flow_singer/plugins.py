@@ -62,7 +62,7 @@ class FoundPlugin:
         kind: extractors, loaders or mappers.
         source: where its program comes from.
         command: the argv prefix.
-        capabilities: as declared; empty where nobody declared any (see `discovery.capabilities`).
+        capabilities: as declared; None where nobody declared any (see `discovery.capabilities`).
         plugin: its entry in meltano.yml.
         venv: the environment that `ensure_environment` makes; None where it has none of its own.
     """
@@ -71,7 +71,7 @@ class FoundPlugin:
     kind: Kind
     source: Literal["meltano.yml", "bundled", "PATH"]
     command: tuple[str, ...]
-    capabilities: frozenset[str] = frozenset()
+    capabilities: frozenset[str] | None = None
     plugin: Plugin | None = None
     venv: Path | None = None
 
@@ -123,7 +123,7 @@ def find_plugin(name: str, kind: Kind, project: Project | None, *, environ: Mapp
         command = (str(venv / "bin" / plugin.executable),)
         return FoundPlugin(name, kind, "meltano.yml", command, plugin.capabilities, plugin, venv)
     if bundled := BUNDLED[kind].get(plugin.executable):
-        capabilities = plugin.capabilities or bundled.capabilities
+        capabilities = bundled.capabilities if plugin.capabilities is None else plugin.capabilities
         return FoundPlugin(name, kind, "bundled", _module_command(bundled), capabilities, plugin)
     where = plugin.executable
     if "/" in where:  # Meltano 4.4: relative to the project, not to the caller's folder

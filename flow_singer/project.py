@@ -58,7 +58,7 @@ class Setting:
 class Plugin:
     """A plugin of the project: its own entry over what it inherits. `config` and `extras` are unresolved.
 
-    `capabilities` is empty where no definition names any; `extra_defaults` come from the definition, without
+    `capabilities` is None where no definition names any; `extra_defaults` come from the definition, without
     underscore; `venv_name` is the folder of its environment, shared by plugins that install the same.
     """
 
@@ -69,7 +69,7 @@ class Plugin:
     executable: str
     pip_url: str | None
     python: str | None
-    capabilities: frozenset[str]
+    capabilities: frozenset[str] | None
     settings: tuple[Setting, ...]
     config: Mapping[str, Any] = field(repr=False)
     extras: Mapping[str, Any] = field(repr=False)
@@ -235,8 +235,12 @@ class Project:
         if base_name and pip_url == (parent.pip_url if parent else definition.text("pip_url")):
             venv_name = parent.venv_name if parent else definition.text("name") or base_name
         names_self = entry.text("namespace") or (None if base_name else definition.text("namespace"))
-        source = entry if entry.get("capabilities") is not None else definition
-        capabilities = frozenset(source.items_of("capabilities", str, "texts"))
+        if entry.get("capabilities") is not None:
+            capabilities: frozenset[str] | None = frozenset(entry.items_of("capabilities", str, "texts"))
+        elif parent:
+            capabilities = parent.capabilities
+        else:  # an empty list in a lock file only says that its author knew of none
+            capabilities = frozenset(definition.items_of("capabilities", str, "texts")) or None
         settings = {setting.name: setting for setting in parent.settings} if parent else {}
         settings.update(_read_settings(definition))
         settings.update(_read_settings(entry))
@@ -248,7 +252,7 @@ class Project:
             executable=inherited("executable") or definition.text("name") or base_name or name,
             pip_url=pip_url,
             python=inherited("python"),
-            capabilities=parent.capabilities if parent and source is definition else capabilities,
+            capabilities=capabilities,
             settings=tuple(settings.values()),
             config=entry.section("config"),
             extras=extras_of(entry),

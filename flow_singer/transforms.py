@@ -28,7 +28,7 @@ from flow_singer.calls import (
 from flow_singer.errors import FlowError, MessageError, TransformError
 from flow_singer.functions import StreamFunction, function_for
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
-from flow_singer.messages import MessageReader, Run, decode_object
+from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
 from flow_singer.notices import Notices
 from flow_singer.outputs import Outputs
 from flow_singer.results import Output
@@ -308,10 +308,12 @@ class Transformer:
     def _buffer_records(self, stream: str, data: bytes, first_line: int, count: int) -> None:
         buffer = self._buffers.get(stream)
         if buffer is None:
-            raise MessageError(
-                f"Line {first_line}: a record of stream '{stream}' came before its SCHEMA.",
-                "Singer taps write SCHEMA first; ask the tap's maintainer.",
-            )
+            for number, line in enumerate(data[:-1].split(b"\n"), first_line):
+                early = RecordBeforeSchemaError(number, stream)
+                if self._reject is None:
+                    raise early
+                self._reject(number, stream, line, early)
+            return
         if not buffer.chunks:
             buffer.since = self._clock()
         buffer.seen = True
@@ -417,7 +419,8 @@ class Transformer:
             self._met.dropped(function, stream, len(rows.messages))
         for name, (positions, records) in found.items():
             writer = self._outputs.of(function, name, stream)
-            blocks = writer.write_rows(records, rows, positions, buffer.schema)
+            own = name in (None, stream)
+            blocks = writer.write_rows(records, rows, positions, buffer.schema, keeps=own)
             self._outputs.write_blocks(writer, blocks, len(records))
 
     # ------------------------------------------------------------------------------- whole functions
@@ -460,10 +463,12 @@ class Transformer:
         return reject_row
 
     def unused_functions(self) -> Iterator[StreamFunction]:
-        """Functions whose streams never came."""
+        """Functions whose streams never came, but for what may be there only for another one."""
         met = set(self._wanted.known)
         for function in self.functions:
-            if function.mode != "package" and not any(function.takes(stream) for stream in met):
+            if function.mode == "package" or (function.serves and not function.declared):
+                continue
+            if not any(function.takes(stream) for stream in met):
                 yield function
 
     @property

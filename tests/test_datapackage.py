@@ -48,10 +48,9 @@ def raw(values: str, stream="s"):
 
 def load(folder, *lines, batch=2, **options):
     """Write the messages as a package; batches are small, so that each test crosses their borders."""
+    blocks = [f"{line}\n".encode() for line in lines]  # the records of one block come as one batch
     with PackageWriter(folder, **options) as writer:
-        loaded = load_package(
-            [("\n".join(lines) + "\n").encode()], writer, limits=LoadLimits(batch_records=batch)
-        )
+        loaded = load_package(blocks, writer, limits=LoadLimits(batch_records=batch))
         assert loaded.incomplete is None
         published = writer.publish()
     return published, writer.notices
@@ -323,6 +322,22 @@ def test_rows_of_a_single_empty_column_are_not_lost(tmp_path):
     assert (tmp_path / "p/data/s.csv").read_bytes() == b'v\r\n""\r\na\r\n""\r\n'
 
 
+@pytest.mark.parametrize("first", [TEXT, {"type": ["null", "integer"]}])
+def test_a_null_stays_an_empty_cell_where_columns_follow(tmp_path, first):
+    """While the file had one column, it could not be told from an empty line, or from an empty text."""
+    lines = [record(v=None), record(), record(v="") if first is TEXT else record(v=7), record(v=None, w="b")]
+    load(tmp_path / "p", schema(properties={"v": first}, key=()), *lines)
+    third = b'""' if first is TEXT else b"7"
+    assert (tmp_path / "p/data/s.csv").read_bytes() == b"v,w\r\n,\r\n,\r\n" + third + b",\r\n,b\r\n"
+
+
+def test_rows_from_before_the_only_column_are_not_lost(tmp_path):
+    load(tmp_path / "p", schema(properties={}, key=()), record(), record(), record(v="a"))
+    assert (tmp_path / "p/data/s.csv").read_bytes() == b'v\r\n""\r\n""\r\na\r\n'
+    load(tmp_path / "q", schema(properties={}, key=()), record(), record(v="a"), record(), csv_null="\\N")
+    assert (tmp_path / "q/data/s.csv").read_bytes() == b"v\r\n\\N\r\na\r\n\\N\r\n"
+
+
 def test_json_lines_keep_empty_text_and_have_every_key(tmp_path):
     load(tmp_path / "p", schema(), record(id=1), record(name="", id=2), format="jsonl")
     check(tmp_path / "p")
@@ -496,6 +511,29 @@ def test_an_integer_key_is_the_same_however_it_is_written(tmp_path):
     keys = ["1", "1.0", "1e0", str(2**63), f"{2**63}.0", "1e23", str(10**23)]
     load(tmp_path / "p", schema(), *(raw(f'"id":{key},"name":"{i}"') for i, key in enumerate(keys)))
     assert [row["name"] for row in rows(tmp_path / "p")] == ["2", "4", "6"]
+
+
+@pytest.mark.parametrize("kind", [{"type": "number"}, {"type": "number", "multipleOf": 0.01}])
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+def test_a_number_key_is_the_same_however_it_is_written(tmp_path, kind, beside):
+    """Other numbers are other keys, to the last digit, and so are texts that look alike."""
+    same = [["1", "1.0", "1e0"], ["0", "-0.0", "0e9999"], ["0.10", "1e-1", "0.1"], ["1e5000", "10E+4999"]]
+    other = [["1.0000000000000000000000000000000000001"], ["12"], ["1" * 4400], [str(2**63)], ["1e-5000"]]
+    groups = same + other
+    written = [number for group in groups for number in group]
+    key = ("n", "id") if beside else ("n",)
+    properties = {"n": kind, "id": {"type": "integer"}, "name": TEXT}
+    lines = (raw(f'"n":{n},"id":{["7", "7.0"][i % 2]},"name":"{i}"') for i, n in enumerate(written))
+    published, _ = load(tmp_path / "p", schema(properties=properties, key=key), *lines, format="jsonl")
+    assert published.records["s"] == len(groups)
+    found = (tmp_path / "p/data/s.jsonl").read_text().splitlines()
+    assert [line.partition('"n":')[2].partition(",")[0] for line in found] == [group[-1] for group in groups]
+
+
+def test_texts_that_look_like_one_number_are_different_keys(tmp_path):
+    lines = (record(id=text) for text in ("1", "1.0", "1e0"))
+    published, _ = load(tmp_path / "p", schema(properties={"id": {"type": "string"}}), *lines)
+    assert published.records["s"] == 3
 
 
 def test_equal_rows_without_a_key_all_stay(tmp_path):
@@ -940,6 +978,32 @@ def test_rejected_records_are_left_out():
     )  # fmt: skip
     assert log[1] == ("batch", "s", [1, 3])
     assert sorted(rejected, key=str) == [(3, "s"), (4, None)]
+
+
+def test_lines_that_no_package_has_a_place_for_are_rejected_and_counted():
+    """Each one by its number, where there is a place for rejects; what is good is written all the same."""
+    rejected = []
+    lines = [
+        record("later", id=1), record("later", id=2), schema(), '{"type":"SOMETHING"}', record(id=3),
+        '{"type":"STATE"}', '{"type":"ACTIVATE_VERSION","stream":"s"}', schema("later"), record("later", id=9),
+    ]  # fmt: skip
+    log, loaded = push(*lines, reject=lambda *one: rejected.append(one))
+    assert [one for one in log if one[0] == "batch"] == [("batch", "s", [3]), ("batch", "later", [9])]
+    assert loaded.records == {"s": 1, "later": 1}
+    streams = {1: "later", 2: "later", 4: None, 6: None, 7: None}
+    assert [one[:3] for one in rejected] == [(n, streams[n], lines[n - 1].encode()) for n in streams]
+    assert all(f"Line {n}" in error.message for n, _, _, error in rejected)
+
+
+def test_a_rejected_record_leaves_no_column_of_its_own(tmp_path):
+    lines = [schema(properties={"id": {"type": "integer"}}), record(id=1), record(id="x", own=2)]
+    rejected = []
+    blocks = [("\n".join(lines) + "\n").encode()]
+    with PackageWriter(tmp_path / "p") as writer:
+        load_package(blocks, writer, reject=lambda *one: rejected.append(one[0]))
+        writer.publish()
+    assert (rejected, writer.notices) == ([3], [])
+    assert (tmp_path / "p/data/s.csv").read_bytes() == b"id\r\n1\r\n"
 
 
 def test_batch_files_are_read(tmp_path):

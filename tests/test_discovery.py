@@ -69,9 +69,10 @@ def test_an_old_tap_is_known_by_its_help(tap, tmp_path):
     assert ask(found, tmp_path / "cache") == {"state", "properties", "discover"}
 
 
-def test_declared_capabilities_are_believed_without_asking(tmp_path):
-    found = FoundPlugin("tap-x", "extractors", "PATH", ("/nowhere",), frozenset({"state"}))
-    assert ask(found, tmp_path) == {"state"}
+@pytest.mark.parametrize("declared", [{"state"}, set()])
+def test_declared_capabilities_are_believed_without_asking(tmp_path, declared):
+    found = FoundPlugin("tap-x", "extractors", "PATH", ("/nowhere",), frozenset(declared))
+    assert ask(found, tmp_path) == declared
 
 
 def test_nothing_is_asked_of_a_target(tmp_path):

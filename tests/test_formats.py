@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, reject, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packages import ABSENT_TEXT, FORMATS, check, csv_cells, microseconds, write
 from pushed import functions_of, push
@@ -33,16 +33,6 @@ FUNCTIONS = {
 def through(stream: Typed, form: str, *, size: int = 3) -> tuple[Typed, list[bytes]]:
     """The stream as it comes out of a function, and its messages."""
     blocks = push(FUNCTIONS[form], [stream.head, *stream.lines], batch_records=size).blocks
-    if form == "rows":  # 1.0 is a float in a row, and so its integer column becomes one of numbers
-        texts = {name: [row.get(name, "") for row in stream.rows] for name in stream.kinds}
-        floats = [name for name, found in texts.items() if any(set(".eE") & set(text) for text in found)]
-        # A column that no row has is not in its SCHEMA.
-        kept = [name for name in stream.kinds if not stream.rows or any(name in row for row in stream.rows)]
-        if not kept or not any(stream.rows[:size]):
-            reject()  # rows without any column
-        kinds = {name: stream.kinds[name] for name in kept}
-        kinds |= {name: "number" for name in floats if kinds.get(name) == "integer"}
-        return Typed(kinds, stream.properties, stream.rows), blocks
     if form != "other column":
         return stream, blocks
     rows = [{**row, "added": "7"} for row in stream.rows]

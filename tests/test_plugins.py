@@ -106,6 +106,15 @@ def test_a_declared_plugin_without_pip_url_means_the_bundled_one(tmp_path):
         assert found.plugin is not None
 
 
+@pytest.mark.parametrize(
+    ("declared", "found"), [("", {"catalog", "discover", "state"}), (", capabilities: []", set())]
+)
+def test_a_bundled_tap_can_what_its_entry_declares(tmp_path, declared, found):
+    project = project_with(tmp_path, f"  extractors: [{{name: tap-demo{declared}}}]\n")
+    plugin = find_plugin("tap-demo", "extractors", project, environ={"PATH": ""})
+    assert (plugin.source, plugin.capabilities) == ("bundled", found)
+
+
 def test_an_executable_with_a_slash_is_relative_to_the_project(tmp_path, monkeypatch):
     program = make_program(tmp_path / "taps" / "mine.py")
     project = project_with(

@@ -223,7 +223,7 @@ def test_a_plugin_without_any_definition_still_works(tmp_path):
     plugin = project_of(tmp_path, extractors("{name: tap-x, pip_url: tap-x, config: {a: 1}}")).plugin(
         "extractors", "tap-x"
     )
-    assert (plugin.namespace, plugin.executable, plugin.capabilities) == ("tap_x", "tap-x", frozenset())
+    assert (plugin.namespace, plugin.executable, plugin.capabilities) == ("tap_x", "tap-x", None)
     assert plugin.settings == ()
 
 
@@ -251,6 +251,20 @@ def test_a_lockfile_defines_what_the_entry_leaves_out(tmp_path):
         ("c", None),
     ]
     assert plugin.extra_defaults == {"select": ["only.*"]}
+
+
+def test_an_empty_list_of_capabilities_declares_that_there_are_none(tmp_path):
+    lock(tmp_path, "extractors", "tap-x", "acme", capabilities=["state"])
+    lock(tmp_path, "extractors", "tap-y", "acme", capabilities=[])
+    entries = (
+        "{name: tap-x, capabilities: []}",
+        "{name: tap-x--eu, inherit_from: tap-x}",
+        "{name: tap-y}",
+        "{name: tap-z, namespace: z, pip_url: z, capabilities: null}",
+    )
+    project = project_of(tmp_path, extractors(*entries))
+    found = {p.name: p.capabilities for p in project.plugins("extractors")}
+    assert found == {"tap-x": frozenset(), "tap-x--eu": frozenset(), "tap-y": None, "tap-z": None}
 
 
 def test_the_only_lockfile_of_a_name_is_taken_without_a_variant(tmp_path):

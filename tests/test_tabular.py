@@ -322,6 +322,73 @@ def test_a_row_that_does_not_fit_the_schema_so_far_widens_it(
             jsonschema.Draft7Validator(last).validate(message["record"])
 
 
+@pytest.mark.parametrize(
+    ("body", "stays"),
+    [
+        pytest.param("return row", {"id", "a", "b"}, id="same"),
+        pytest.param("del row['a']; return row", {"id", "b"}, id="deletes"),
+        pytest.param("return {'id': row['id'], 'own': 1}", {"id", "own", "b"}, id="makes"),
+        pytest.param("return row if row['id'] > 1 else None", {"id", "a", "b"}, id="picks"),
+        pytest.param("return [row, row]", {"id", "a", "b"}, id="repeats"),
+    ],
+)
+@pytest.mark.parametrize("into", ["", ", into='other'"])
+def test_a_property_that_no_record_had_stays_declared_behind_a_row_function(
+    tmp_path: Path, body: str, stays: set[str], into: str
+) -> None:
+    """Only a key that records had can have been taken out."""
+    head = schema("s", {"id": {"type": "integer"}, "a": TEXT, "b": {"type": "string"}}, required=["id", "b"])
+    data = head + records("s", [{"id": 1, "a": "x"}, {"id": 2, "a": "y"}, {"id": 3, "a": None}])
+    functions = functions_of(f"@transform('s', rows=True{into})\ndef f(row):\n    {body}\n", tmp_path)
+    out = push(functions, data)
+    assert out.properties("other" if into else "s").keys() == stays
+    assert out.schemas("other" if into else "s")[-1]["required"] == ["id"]
+    assert not any("b" in row for row in out.records("other" if into else "s"))
+    late = push(functions, data + records("s", [{"id": 4, "a": "z", "b": "late"}]), batch_records=3)
+    assert len(late.of("SCHEMA")) == 1  # the late value needs no other one
+
+
+def test_a_stream_beside_gets_no_property_that_no_record_had(tmp_path: Path) -> None:
+    code = "@transform('s', rows=True, into=['s', 'parts'])\ndef f(row):\n    return {'s': row, 'parts': {'own': 1}}\n"
+    data = schema("s", {"id": INTEGER, "a": TEXT}) + records("s", [{"id": 1}])
+    out = push(functions_of(code, tmp_path), data)
+    assert (out.properties("s").keys(), out.properties("parts").keys()) == ({"id", "a"}, {"own"})
+
+
+def test_a_line_that_only_the_standard_library_reads_tells_its_keys_too(tmp_path: Path) -> None:
+    code = "@transform('s', rows=True)\ndef f(row):\n    row.pop('a', None)\n    return row\n"
+    odd = b'{"type":"RECORD","stream":"s","record":{"id":1,"a":"\\ud800"}}\n'
+    bad = b'{"type":"RECORD","stream":"s","record":[]}\n'
+    head = schema("s", {"id": INTEGER, "a": TEXT, "b": TEXT})
+    out = push(functions_of(code, tmp_path), head + bad + odd + records("s", [{"id": 2}]), reject=True)
+    assert out.properties("s").keys() == {"id", "b"}
+    assert [number for number, *_ in out.rejects] == [2]
+
+
+@pytest.mark.parametrize("number", ["1.0", "1e3", "-0.0", "123456789012345678901234567890.0", "1E+400"])
+@pytest.mark.parametrize("kind", [INTEGER, {"type": ["integer", "string"]}])
+def test_a_row_function_keeps_an_integer_an_integer_however_it_is_written(
+    tmp_path: Path, number: str, kind: dict[str, Any]
+) -> None:
+    lines = [f'{{"type":"RECORD","stream":"s","record":{{"n":{text}}}}}\n' for text in (number, "7", "null")]
+    head = schema("s", {"n": kind})
+    functions = functions_of("@transform('s', rows=True)\ndef f(row):\n    return row\n", tmp_path)
+    out = push(functions, head + "".join(lines[:2]).encode())
+    assert out.properties("s") == {"n": kind}
+    assert out.lines[1].decode() + "\n" == lines[0]
+    code = "from decimal import Decimal\n@transform('s', rows=True)\ndef f(row):\n    return {'n': Decimal('5.00')}\n"
+    assert push(functions_of(code, tmp_path), head + lines[1].encode()).properties("s") == {"n": kind}
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e-1", "0.99999999999999999999999"])
+def test_a_row_function_that_makes_fractions_of_integers_widens_the_schema(
+    tmp_path: Path, number: str
+) -> None:
+    code = f"from decimal import Decimal\n@transform('s', rows=True)\ndef f(row):\n    return {{'n': Decimal('{number}')}}\n"
+    out = push(functions_of(code, tmp_path), schema("s", {"n": INTEGER}) + records("s", [{"n": 1}]))
+    assert out.properties("s") == {"n": NUMBER}
+
+
 @pytest.mark.parametrize("change", ["row['id'] = None", "row.pop('id')"])
 def test_a_row_function_that_loses_a_key_late_is_refused(tmp_path: Path, change: str) -> None:
     head = schema("s", {"id": {"type": ["null", "integer"]}}, ["id"])

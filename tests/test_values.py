@@ -71,6 +71,48 @@ def test_a_file_that_exits_is_an_error_and_not_an_end(tmp_path: Path, place: str
         push(functions_of(code, tmp_path), data)
 
 
+@pytest.mark.parametrize("form", ["rows", "batch"])
+@pytest.mark.parametrize("size", [1, 9])
+def test_what_stands_beside_a_lone_surrogate_stays_as_it_is(tmp_path: Path, form: str, size: int) -> None:
+    """Such a value is written the long way, and all that is in it."""
+    texts = ["99999999999999999999999999.5", "1E+400", str(2**70), '"NaN é"', "[[0.1]]", "null", "{}"]
+    texts += ["1.50", "[1e2]"] if form == "rows" else []
+    inside = ",".join(f'"{i}":{text}' for i, text in enumerate(texts)) + ',"odd":["\\ud800"]'
+    line = f'{{"type":"RECORD","stream":"s","record":{{"o":{{{inside}}}}}}}\n'.encode()
+    code = "def s(df):\n    for one in df['o']:\n        one['new'] = 1\n    return df\n"
+    functions = functions_of(FORMS["rows"] if form == "rows" else code, tmp_path)
+    out = push(functions, schema("s", {"o": NESTED}) + line * 3, batch_records=size)
+    for one in out.lines[1:]:
+        assert inside in one.decode()
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["def s(row):\n    return {'o': VALUE}\n", "def s(df):\n    return df.assign(o=[VALUE] * len(df))\n"],
+    ids=["rows", "batch"],
+)
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "sNaN"])
+def test_a_decimal_of_no_number_is_null_also_inside_nested_values(
+    tmp_path: Path, code: str, number: str
+) -> None:
+    value = "VALUE = {'a': [Decimal('" + number + "')], 'b': 'NaN é', 'c': Decimal('1.50')}\n"
+    functions = functions_of("from decimal import Decimal\n" + value + code, tmp_path)
+    out = push(functions, schema("s", {"o": NESTED}) + records("s", [{"o": {}}] * 4), batch_records=2)
+    assert [one.split(b'"o":')[1] for one in out.lines[1:]] == [
+        '{"a":[null],"b":"NaN é","c":1.50}}}'.encode()
+    ] * 4
+
+
+@pytest.mark.parametrize("inside", ["1", "'\\ud800'"])
+@pytest.mark.parametrize(
+    "code", ["def s(row):\n    return {'o': DEEP}\n", "def s(df):\n    df['o'] = [DEEP]\n    return df\n"]
+)
+def test_a_value_nested_too_deep_is_an_error_of_the_data(tmp_path: Path, inside: str, code: str) -> None:
+    functions = functions_of(f"DEEP = {inside}\nfor _ in range(5000):\n    DEEP = [DEEP]\n{code}", tmp_path)
+    with pytest.raises(TransformError, match="nested too deep"):
+        push(functions, schema("s", {"o": NESTED}) + records("s", [{"o": {}}]))
+
+
 def test_a_whole_function_that_repeats_a_key_is_an_error_that_names_the_row(tmp_path: Path) -> None:
     code = "@transform(whole=True)\ndef s(df):\n    return pd.concat([df, df])\n"
     data = schema("s", {"id": INTEGER}, ["id"]) + records("s", [{"id": 1}, {"id": 2}])

@@ -47,19 +47,17 @@ class CsvLayout:
     ) -> pa.Array:
         """One line per row; a column that is None is null in every row."""
         if not any(column is not None for _, column in cells):
-            null = self._null_of_row(len(names))
-            return pa.array([",".join([null] * len(names)) + LINE_END] * count, TEXT)
-        null = self._null_of_row(len(names))
+            return pa.array([",".join([self.null] * len(names)) + LINE_END] * count, TEXT)
         parts = [_cells(one, column, self.null) for one, column in cells[:-1]]
         last = _cells(*cells[-1], self.null, end=LINE_END)
         if isinstance(last, pa.Scalar):
-            last = pa.scalar(null + LINE_END, TEXT)
+            last = pa.scalar(self.null + LINE_END, TEXT)
         elif last.null_count:
-            last = last.fill_null(null + LINE_END)
+            last = last.fill_null(self.null + LINE_END)
         if not parts:
             return last
         return pc.binary_join_element_wise(
-            *parts, last, pa.scalar(",", TEXT), null_handling="replace", null_replacement=null
+            *parts, last, pa.scalar(",", TEXT), null_handling="replace", null_replacement=self.null
         )
 
     def padding(self, names: Sequence[str], first: bool) -> str:
@@ -67,9 +65,9 @@ class CsvLayout:
         joined = ",".join([self.null] * len(names))
         return (joined if first else "," + joined) + LINE_END
 
-    def _null_of_row(self, columns: int) -> str:
-        # Readers skip a line that is empty altogether.
-        return self.null if self.null or columns > 1 else '""'
+    def visible(self, lines: pa.Array) -> pa.Array:
+        """The lines of a file of one column, its nulls quoted: readers skip a line that is empty altogether."""
+        return pc.if_else(pc.equal(lines, LINE_END), '""' + LINE_END, lines)
 
     def _quoted_name(self, name: str) -> str:
         return '"' + name.replace('"', '""') + '"' if re.search('[",\r\n]', name) or not name else name

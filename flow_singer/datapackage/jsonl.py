@@ -46,6 +46,10 @@ class JsonLayout:
         joined = ",".join(f"{_label(name)}null" for name in names)
         return (joined if first else "," + joined) + "}\n"
 
+    def visible(self, lines: pa.Array) -> pa.Array:
+        """No line is empty."""
+        return lines
+
 
 def _label(name: str) -> str:
     return json.dumps(name) + ":"

@@ -6,8 +6,9 @@ remembered of a row is 16 bytes in a file, so that memory does not grow with the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ ROWS_PER_PASS = 250_000
 
 _CHUNK_ROWS = 250_000
 _INT64 = range(-(2**63), 2**63)
+_SHORT_INTEGER = re.compile(r"-?\d{1,19}")
 
 
 class MissingKeyError(RecordError):
@@ -114,7 +116,8 @@ def key_column(batch: Batch, name: str) -> Column:
 def _key_lanes(schema: StreamSchema, columns: Sequence[Column]) -> npt.NDArray[np.int64]:
     """Two numbers per row that are equal where the keys are equal.
 
-    A single integer stands for itself; everything else is hashed to 128 bits.
+    A single integer stands for itself; everything else is hashed to 128 bits. Numbers are equal however they
+    are written: `1`, `1.0`, `1e0`.
     """
     first = columns[0]
     count = len(first.values)
@@ -124,24 +127,48 @@ def _key_lanes(schema: StreamSchema, columns: Sequence[Column]) -> npt.NDArray[n
         return lanes
     # The names are part of what is hashed: a key that changes midway never equals an older one.
     salt = "\0".join(schema.key_properties) + "\0"
-    texts = [json_texts(column).cast(TEXT) for column in columns]
+    are_numbers = [_is_number(schema, name) for name in schema.key_properties]
+    texts = [_key_texts(*one) for one in zip(columns, are_numbers, strict=True)]
     joined = texts[0] if len(texts) == 1 else join(*[x for text in texts for x in (text, "\0")])
-    integer = len(columns) == 1 and _is_integer(schema, schema.key_properties[0])
+    is_number = are_numbers == [True]
     for row, text in enumerate(joined.to_pylist()):
-        if integer:
-            value = int(Decimal(text))
-            if value in _INT64:
-                lanes[row, 0] = value
-                continue
-            text = str(value)  # however it was written
+        if is_number and _SHORT_INTEGER.fullmatch(text) and (value := int(text)) in _INT64:
+            lanes[row, 0] = value
+            continue
         salted = salt + text
         lanes[row] = hash(salted), hash("\1" + salted)
     return lanes
 
 
-def _is_integer(schema: StreamSchema, name: str) -> bool:
+def _is_number(schema: StreamSchema, name: str) -> bool:
     one = schema.properties.get(name)
-    return one is not None and one.kind == "integer"
+    return one is not None and one.kind in ("integer", "number", "decimal")
+
+
+def _key_texts(column: Column, is_number: bool) -> pa.Array:
+    texts = json_texts(column).cast(TEXT)
+    if not is_number or not column.as_json:
+        return texts
+    return pa.array([_number_text(text) for text in texts.to_pylist()], TEXT)
+
+
+def _number_text(text: str) -> str:
+    """One text for all JSON texts of a number."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:  # an exponent of some twenty digits
+        return text
+    if not value:
+        return "0"
+    if value.adjusted() < _INTEGER_DIGITS and value == value.to_integral_value():
+        return str(int(value))
+    return str(_EXACT.normalize(value))
+
+
+_INTEGER_DIGITS = 4300
+"""As many as Python writes at once; `1e999999999` would fill the memory."""
+
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
 class VersionLog:

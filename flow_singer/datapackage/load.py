@@ -17,7 +17,7 @@ from flow_singer.batches import read_batch
 from flow_singer.datapackage.keys import MissingKeyError
 from flow_singer.errors import FlowError, MessageError
 from flow_singer.marks import Header, Trailer, check_complete, split_mark
-from flow_singer.messages import MessageReader, Run, bad_line, decode_object
+from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, bad_line, decode_object
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch
@@ -33,10 +33,6 @@ __all__ = [
     "Sink",
     "load_package",
 ]
-
-
-class RecordBeforeSchemaError(MessageError):
-    """A record of a stream whose SCHEMA has not come."""
 
 
 class Sink(Protocol):
@@ -246,7 +242,7 @@ class Loader:
                 for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
                     self._add(run.stream or "", data, run.first_line, count)
             case _:
-                raise bad_line(run.first_line, run.data[:-1], f"unknown message type '{run.type}'")
+                self._set_aside_message(run, f"unknown message type '{run.type}'")
 
     def _handle_schema(self, run: Run) -> None:
         line = self._unmark(run.data[:-1])
@@ -281,7 +277,8 @@ class Loader:
         except (msgspec.DecodeError, RecursionError):
             message = decode_object(line, run.first_line)
             if "value" not in message:
-                raise bad_line(run.first_line, line, "the STATE message has no 'value'") from None
+                self._set_aside_message(run, "the STATE message has no 'value'")
+                return
             value = _value_text(line)
         self.loaded.state = value
         if self._waiting_state is None:
@@ -301,21 +298,31 @@ class Loader:
         stream = run.stream or ""
         version = decode_object(run.data[:-1], run.first_line).get("version")
         if not isinstance(version, int):
-            raise bad_line(run.first_line, run.data[:-1], "the ACTIVATE_VERSION message has no 'version'")
+            self._set_aside_message(run, "the ACTIVATE_VERSION message has no 'version'")
+            return
         if stream in self._buffers:
             self._flush(self._buffers[stream])
             self._ahead.drain()
         self._sink.activate_version(stream, version)
+
+    def _set_aside_message(self, run: Run, reason: str) -> None:
+        line = run.data[:-1]
+        self._set_aside(run.first_line, None, line, bad_line(run.first_line, line, reason))
+
+    def _set_aside(self, number: int, stream: str | None, line: bytes, error: MessageError) -> None:
+        """Reject a line, or raise where nobody takes it."""
+        if self._reject is None:
+            raise error
+        self._reject(number, stream, line, error)
 
     # -------------------------------------------------------------------------------------- records
 
     def _add(self, stream: str, data: bytes, first_line: int, count: int) -> None:
         buffer = self._buffers.get(stream)
         if buffer is None:
-            raise RecordBeforeSchemaError(
-                f"Line {first_line}: a record of stream '{stream}' came before its SCHEMA.",
-                "Singer taps write SCHEMA first; ask the tap's maintainer.",
-            )
+            for number, line in enumerate(data[:-1].split(b"\n"), first_line):
+                self._set_aside(number, stream, line, RecordBeforeSchemaError(number, stream))
+            return
         self.loaded.records[stream] = self.loaded.records.get(stream, 0) + count
         buffer.parts.append(Part(data, [(first_line, count)]))
         buffer.records += count

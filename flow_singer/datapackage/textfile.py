@@ -39,6 +39,9 @@ class Layout(Protocol):
     def padding(self, names: Sequence[str], first: bool) -> str:
         """What ends a row that lacks the columns `names`; `first` where it has no column at all."""
 
+    def visible(self, lines: pa.Array) -> pa.Array:
+        """The lines of a file of one column, none of them empty but for its end."""
+
 
 @dataclass
 class _Part:
@@ -69,6 +72,8 @@ class TextFile:
         self._digest = hashlib.sha256()
         self._lengths = self._lengths_path.open("xb")
         self._parts: list[_Part] = []
+        self._has_empty = False
+        """Whether a line is empty but for its end: only at the end is it known whether columns follow."""
 
     def append(
         self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
@@ -80,7 +85,9 @@ class TextFile:
             self._parts.append(_Part(list(names)))
         lines = self._layout.lines(names, cells, count)
         self._write(self._file, line_bytes(lines))
-        self._lengths.write(np.diff(offsets_of(lines)).tobytes())
+        lengths = np.diff(offsets_of(lines))
+        self._has_empty |= bool((lengths == self._layout.end_characters).any())
+        self._lengths.write(lengths.tobytes())
         self._parts[-1].rows += count
 
     def finish(
@@ -99,7 +106,8 @@ class TextFile:
         if not self._parts:
             self._write(self._file, self._layout.header(names))
         self._close()
-        if keep is not None or (self._parts and self._parts[0].names != names):
+        is_short = bool(self._parts) and self._parts[0].names != names
+        if keep is not None or is_short or (self._has_empty and len(names) == 1):
             self._rewrite(names, keep)
         self._lengths_path.unlink()
         return {}
@@ -137,7 +145,7 @@ class TextFile:
                     padding = self._layout.padding(missing, not part.names)
                     cut = pc.utf8_slice_codeunits(kept, 0, -self._layout.end_characters)
                     kept = pc.binary_join_element_wise(cut, pa.scalar(padding, TEXT), pa.scalar("", TEXT))
-                self._write(file, line_bytes(kept))
+                self._write(file, line_bytes(self._layout.visible(kept) if len(names) == 1 else kept))
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, self.path)

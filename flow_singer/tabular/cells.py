@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -392,6 +393,14 @@ def encode_values(values: Sequence[Any], one: Property | None) -> Cells:
     if only is None:
         encoded, types, formats = encode_each(values)
         texts = pa.array(encoded, TEXT)
+        if one is not None and "integer" in one.types and "number" in types and _are_whole(texts):
+            types = types - {"number"} | {"integer"}
     if one is not None and _fits(one, types, formats):
         return Cells(texts, dict(one.json_schema))
     return Cells(texts, _inferred(types, formats) if types else None)
+
+
+def _are_whole(texts: pa.Array) -> bool:
+    """Whether every number among JSON texts is an integer, however it is written: `1.0`, `1e3`."""
+    numbers = map(Decimal, texts.filter(pc.match_substring_regex(texts, r"^-?\d")).to_pylist())
+    return all(number == number.to_integral_value() for number in numbers)

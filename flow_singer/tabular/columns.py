@@ -137,7 +137,11 @@ class RecordDecoder:
         columns = {
             one.name: _column(one, values) for one, values in zip(self._properties, cells, strict=False)
         }
-        undeclared = {name: columns.pop(name) for name in self.undeclared}
+        undeclared = {
+            name: column
+            for name in self.undeclared  # of other batches, too, and of records that were rejected
+            if (column := columns.pop(name)).absent is None or not pc.all(column.absent).as_py()
+        }
         envelope = {}
         for i, key in enumerate(self._envelope_keys):
             raw = [*map(attrgetter(f"e{i}"), messages)]

@@ -29,7 +29,7 @@ from flow_singer.schema import (
 )
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.cells import Cells, Source, encode_column, encode_values
-from flow_singer.tabular.matching import Rows, match_rows, take_column, take_undeclared
+from flow_singer.tabular.matching import envelope_of, match_rows, take_column, take_undeclared
 from flow_singer.tabular.rows import RowBatch, RowWriter
 from flow_singer.tabular.text import TEXT, join, text_bytes
 
@@ -110,7 +110,9 @@ class OutputStream:
                     f"stream '{self.name}', column '{name}': {exc.message}", exc.hint
                 ) from exc
         nowhere = rows.is_null() if isinstance(rows, pa.Array) else None
-        blocks = self._write(cells, len(frame), schema, columns, undeclared, _envelope(batch, rows), nowhere)
+        blocks = self._write(
+            cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere
+        )
         if is_whole and self.key_properties:
             before = {} if batch is None else {name: json_texts(one) for name, one in batch.columns.items()}
             self._check_unique({name: cell.texts for name, cell in cells.items()}, before)
@@ -134,6 +136,8 @@ class OutputStream:
         sources: RowBatch,
         positions: Sequence[int],
         schema: StreamSchema,
+        *,
+        keeps: bool = False,
     ) -> list[bytes | memoryview]:
         """Write records as row functions return them.
 
@@ -142,6 +146,8 @@ class OutputStream:
             sources: the rows they came from.
             positions: of the n records among these rows.
             schema: SCHEMA of the stream they came from.
+            keeps: whether these are that stream's own records: then a property that none of them had when
+                they came stays declared, as no function can have taken it out.
         """
         if (
             self._sent is not None
@@ -156,6 +162,8 @@ class OutputStream:
         for row in rows:
             names.update(dict.fromkeys(row))
         known = schema.properties
+        if keeps and self._inputs.get(schema.stream) is not schema and (unmet := known.keys() - names):
+            names.update(dict.fromkeys(unmet - sources.names(positions)))
         ordered = [name for name in known if name in names] + [name for name in names if name not in known]
         cells, columns = {}, {}
         for name in ordered:
@@ -443,29 +451,3 @@ def _column_names(frame: pd.DataFrame, stream: str) -> list[str]:
             )
         seen.add(name)
     return names
-
-
-def _envelope(batch: Batch | None, rows: Rows | None) -> dict[str, pa.Array | str]:
-    if batch is None:
-        return {}
-    if isinstance(rows, slice):
-        return dict(batch.envelope)
-    newest = newest_envelope(batch)
-    if rows is None:
-        return newest
-    taken = {key: texts.take(rows) for key, texts in batch.envelope.items()}
-    if rows.null_count:
-        for key, text in newest.items():
-            taken[key] = pc.if_else(rows.is_null(), pa.scalar(text, TEXT), taken[key])
-    return taken
-
-
-def newest_envelope(batch: Batch) -> dict[str, pa.Array | str]:
-    """What stands beside rows that cannot be matched: the newest `time_extracted`, the batch's `version`."""
-    newest: dict[str, pa.Array | str] = {}
-    for key in ("time_extracted", "version"):
-        if key in batch.envelope:
-            latest = pc.max(batch.envelope[key]).as_py()
-            if latest is not None:
-                newest[key] = latest
-    return newest

@@ -169,3 +169,30 @@ def _sorted(values: pa.Array) -> pa.Array:
 
 def _is_unique(values: pa.Array) -> bool:
     return bool(pc.count_distinct(values, mode="all").as_py() == len(values))
+
+
+def envelope_of(batch: Batch | None, rows: Rows | None) -> dict[str, pa.Array | str]:
+    """What stands beside the records of a result whose rows are matched like that."""
+    if batch is None:
+        return {}
+    if isinstance(rows, slice):
+        return dict(batch.envelope)
+    newest = _newest_envelope(batch)
+    if rows is None:
+        return newest
+    taken = {key: texts.take(rows) for key, texts in batch.envelope.items()}
+    if rows.null_count:
+        for key, text in newest.items():
+            taken[key] = pc.if_else(rows.is_null(), pa.scalar(text, TEXT), taken[key])
+    return taken
+
+
+def _newest_envelope(batch: Batch) -> dict[str, pa.Array | str]:
+    """What stands beside rows that cannot be matched: the newest `time_extracted`, the batch's `version`."""
+    newest: dict[str, pa.Array | str] = {}
+    for key in ("time_extracted", "version"):
+        if key in batch.envelope:
+            latest = pc.max(batch.envelope[key]).as_py()
+            if latest is not None:
+                newest[key] = latest
+    return newest

@@ -115,16 +115,44 @@ _encoder = msgspec.json.Encoder(enc_hook=json_hook, decimal_format="number")
 
 
 def _encode(value: Any) -> str:
+    """JSON text of a plain value."""
+    try:
+        return _text(value)
+    except RecursionError:
+        raise TransformError(
+            "A cell is nested too deep to be written.", "Leave some of it out in the function."
+        ) from None
+
+
+def _text(value: Any) -> str:
     if isinstance(value, WrittenFloat):
         return value.text
     if isinstance(value, Decimal):
-        return str(value)
+        return str(value) if value.is_finite() else "null"
     if isinstance(value, datetime):
         return f'"{_utc_text(value)}"'
     try:
-        return _encoder.encode(value).decode()
+        text = _encoder.encode(value).decode()
     except (UnicodeEncodeError, OverflowError):  # lone surrogates; integers past 64 bits
-        return json.dumps(value, default=json_hook)
+        return _text_of_parts(value)
+    if not isinstance(value, str) and ("NaN" in text or "Infinity" in text):
+        return _text_of_parts(value)  # Decimals of no number are written as they are, which is not JSON
+    return text
+
+
+def _text_of_parts(value: Any) -> str:
+    """Encode what is inside one by one, so that each goes the way that it needs."""
+    match value:
+        case dict():
+            pairs = (f"{_text_of_key(key)}:{_text(one)}" for key, one in value.items())
+            return "{" + ",".join(pairs) + "}"
+        case list() | tuple() | set() | frozenset():
+            return "[" + ",".join(map(_text, value)) + "]"
+    return json.dumps(value, default=json_hook)
+
+
+def _text_of_key(key: Any) -> str:
+    return _text(key) if isinstance(key, str) else _encoder.encode({key: 0}).decode()[1:-3]
 
 
 def _utc_text(value: datetime) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from flow_singer.errors import DataError, RecordError, TransformError
 from flow_singer.messages import bad_line, excerpt
 from flow_singer.schema import read_property
 from flow_singer.tabular.batch import line_of
-from flow_singer.tabular.columns import ENVELOPE_KEYS, field_name, line_at, lines_of
+from flow_singer.tabular.columns import ENVELOPE_KEYS, field_name, lines_of
 from flow_singer.tabular.decode import written_float
 from flow_singer.tabular.objects import json_hook
 from flow_singer.tabular.parts import Part
@@ -65,7 +66,20 @@ class RowBatch:
 
     def text_of(self, row: int) -> bytes:
         """The line that a row came from."""
-        return line_at(*self._part, self.line_of(row))
+        return self._texts[row]
+
+    @cached_property
+    def _texts(self) -> list[bytes]:
+        data, lines = self._part
+        if len(self.messages) == sum(count for _, count in lines):
+            return data[:-1].split(b"\n")
+        texts = dict(zip(_numbers(lines), data[:-1].split(b"\n"), strict=True))
+        return [texts[number] for number in _numbers(self._kept)]
+
+    def names(self, rows: Iterable[int]) -> set[str]:
+        """The keys in the lines of these rows, whatever a function did with its records since."""
+        records = (_decode_carefully(self._texts[row], 0, "null")[0].record for row in rows)
+        return {name for record in records for name in record}
 
     def had(self, row: int, name: str) -> bool | None:
         """True where the line of a row has a value for this property, else None."""
@@ -111,8 +125,7 @@ def decode_rows(
         pass
     messages, kept = [], []
     beside: dict[int, dict[str, str]] = {}
-    numbers = (first + i for first, count in lines for i in range(count))
-    for text, number in zip(data[:-1].split(b"\n"), numbers, strict=True):
+    for text, number in zip(data[:-1].split(b"\n"), _numbers(lines), strict=True):
         try:
             message, more = _decode_carefully(text, number, nan)
         except DataError as error:
@@ -125,6 +138,11 @@ def decode_rows(
         messages.append(message)
         kept.append(number)
     return RowBatch(messages, part, lines_of(kept), beside)
+
+
+def _numbers(lines: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """The number of each line, of lines as (first line, how many)."""
+    return (first + i for first, count in lines for i in range(count))
 
 
 def _decode_carefully(

@@ -85,7 +85,8 @@ class AppendedFiles:
             for name in file.columns
         ]
         with writing(self._folder):
-            file.write(line_bytes(self._layout.lines(file.columns, cells, batch.count)))
+            lines = self._layout.lines(file.columns, cells, batch.count)
+            file.write(line_bytes(self._layout.visible(lines) if len(file.columns) == 1 else lines))
 
     def activate_version(self, stream: str, version: int) -> None:
         """Rows of older versions stay: nothing in the file tells them apart."""

@@ -773,6 +773,40 @@ def test_x25_a_function_whose_stream_never_came_is_told_or_fails(flow: Flow, cod
     assert failed.code == 65
 
 
+@pytest.mark.parametrize(
+    ("helper", "use", "is_missed"),
+    [
+        pytest.param("def tidy(df):", "return tidy(df)", False, id="called"),
+        pytest.param(
+            "def tidy(df):", "return df.groupby('id').pipe(lambda one: tidy(df))", False, id="nested"
+        ),
+        pytest.param("def tidy(df):", "return df.pipe(tidy)", False, id="passed"),
+        pytest.param("def tidy(df):", "df.tidy = 1; return df", True, id="attribute"),
+        pytest.param("def tidy(df):", "tidy = 1; return df", True, id="local"),
+        pytest.param("def tidy(df):\n    tidy(df)", "return df", True, id="itself"),
+        pytest.param("@transform()\ndef tidy(df):", "return tidy(df)", True, id="declared"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Pandas doesn't allow columns to be created")
+def test_x25_a_function_that_another_one_uses_is_not_missed(
+    tmp_path: Path, helper: str, use: str, is_missed: bool
+) -> None:
+    functions = functions_of(
+        f"{helper}\n    return df\n@transform(batch=True)\ndef s(df):\n    {use}\n", tmp_path
+    )
+    one, _ = transformer(functions)
+    one.push(SCHEMA + records("s", rows(2)))
+    one.finish(complete=True)
+    assert [function.name for function in one.unused_functions()] == ["tidy"] * is_missed
+
+
+def test_x25_a_helper_named_like_a_stream_still_gets_it(tmp_path: Path) -> None:
+    text = "def t(df):\n    return df.assign(n=5)\ndef s(df):\n    return t(df)\n"
+    other = schema("t", {"id": INTEGER, "n": INTEGER}) + record("t", {"id": 1})
+    out = push(functions_of(text, tmp_path), SCHEMA + records("s", rows(1)) + other)
+    assert (out.records("s")[0]["n"], out.records("t")) == (5, [{"id": 1, "n": 5}])
+
+
 def test_x26_closed_stdout_ends_with_141_and_no_traceback(
     command: Command, code: Code, tmp_path: Path
 ) -> None:
@@ -894,6 +928,18 @@ def test_a_record_before_its_schema_stops_the_run(flow: Flow, code: Code) -> Non
     result = flow("transform", code(IDENTITY), stdin=state(1) + record("s", {"id": 1}))
     assert result.code == 65
     assert "Line 2: a record of stream 's' came before its SCHEMA" in result.stderr
+
+
+def test_x20_records_before_their_schema_are_rejected_and_counted(tmp_path: Path) -> None:
+    early = [record("s", {"id": 1}), record("s", {"id": 2})]
+    out = push(
+        functions_of(IDENTITY, tmp_path), b"".join([*early, SCHEMA, records("s", rows(2))]), reject=True
+    )
+    assert [(number, stream, line + b"\n") for number, stream, line, _ in out.rejects] == [
+        (1, "s", early[0]),
+        (2, "s", early[1]),
+    ]
+    assert out.records("s") == rows(2)
 
 
 def test_a_line_cut_short_at_the_end_stops_the_run(flow: Flow, code: Code) -> None:

@@ -197,6 +197,14 @@ def test_a_null_value_tells_null_from_empty(tmp_path):
     assert [row["name"] for row in rows(tmp_path / "out/s.csv")] == ["", "\\N"]
 
 
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_row_of_one_null_is_no_empty_line(tmp_path, mode):
+    one = {"type": "object", "properties": {"v": {"type": ["null", "integer"]}}}
+    head = json.dumps({"type": "SCHEMA", "stream": "s", "schema": one, "key_properties": []})
+    run(tmp_path, head, record(v=None), record(v=1), record(), overwrite_behavior=mode)
+    assert (tmp_path / "out/s.csv").read_bytes() == b'v\r\n""\r\n1\r\n""\r\n'
+
+
 def test_names_of_streams_never_leave_the_folder(tmp_path):
     run(tmp_path, schema("../up/x"), record("../up/x", id=1), schema("A"), schema("a"))
     assert sorted(os.listdir(tmp_path / "out")) == ["A.csv", "a-2.csv", "up-x.csv"]
