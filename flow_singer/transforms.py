@@ -7,7 +7,7 @@ record that came before it has been written. Everything else passes at once.
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -41,13 +41,10 @@ from flow_singer.tabular.frames import to_frame
 from flow_singer.tabular.lines import OutputStream
 from flow_singer.tabular.parts import Part, other_lines
 from flow_singer.tabular.rows import decode_rows
+from flow_singer.waiting import WaitingStates
 from flow_singer.wholes import call_whole, whole_calls
 
 Reject = Callable[[int, str | None, bytes, FlowError], None]
-
-
-MOST_STATES = 1_000
-"""How many STATEs may wait; past that every other one is forgotten, as a newer one says more."""
 
 
 class _Wanted:
@@ -119,7 +116,7 @@ class Transformer:
         self._buffers: dict[str, Buffer] = {}
         self._outputs = Outputs(out)
         self._waiting_bytes = 0
-        self._states: deque[tuple[int, float, bytes]] = deque()
+        self._states = WaitingStates()
         self._held: dict[str, list[bytes]] = {}
         self._checked: set[str] = set()
         self._checks: Counter[str] = Counter()
@@ -156,7 +153,7 @@ class Transformer:
             if buffer.chunks and buffer.spool is None and now - buffer.since >= limits.max_age_s:
                 self._flush(buffer)
         self._ahead.finish_ready()
-        if self._states and now - self._states[0][1] >= limits.max_state_age_s:
+        if self._states and now - self._states.oldest_s >= limits.max_state_age_s:
             self._flush_all()
         self._release_states()
 
@@ -264,9 +261,7 @@ class Transformer:
         if not self._states and self._oldest_line is None:
             self._out.state(line)
         else:
-            self._states.append((run.first_line, self._clock(), line))
-            if len(self._states) > MOST_STATES:  # a tap may write one behind each of ten million records
-                self._states = deque([*self._states][::-2][::-1])
+            self._states.add(run.first_line, self._clock(), line)
 
     @property
     def _oldest_line(self) -> int | None:
@@ -275,14 +270,9 @@ class Transformer:
         return min((line for line in lines if line is not None), default=None)
 
     def _release_states(self) -> None:
-        """Write the newest STATE that no buffered record precedes; the older ones say nothing more."""
+        """Write the newest STATE that no buffered record precedes."""
         self._has_moved = False
-        if not self._states:
-            return
-        barrier = self._oldest_line
-        newest = None
-        while self._states and (barrier is None or self._states[0][0] < barrier):
-            newest = self._states.popleft()[2]
+        newest = self._states.release(self._oldest_line) if self._states else None
         if newest is not None:
             self._out.state(newest)
 

@@ -33,7 +33,7 @@ FLOORS = [
     ],
     ["masking", "yamlfile", "fields", "runner"],
     ["tabular", "project", "results", "pipeline"],
-    ["settings", "state", "spool", "calls", "outputs", "notices", "runfolder", "datapackage"],
+    ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],
     ["plugins", "buffers", "keeper", "package", "systemdb", "statefolder"],
     ["bookmarks"],
     ["workspace"],

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from flow_singer.errors import RecordError
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
+from flow_singer.tabular.literals import INTEGER_DIGITS
 from flow_singer.tabular.text import TEXT, join
 
 ROWS_PER_PASS = 250_000
@@ -160,13 +161,10 @@ def _number_text(text: str) -> str:
         return text
     if not value:
         return "0"
-    if value.adjusted() < _INTEGER_DIGITS and value == value.to_integral_value():
+    if value.adjusted() < INTEGER_DIGITS and value == value.to_integral_value():
         return str(int(value))
     return str(_EXACT.normalize(value))
 
-
-_INTEGER_DIGITS = 4300
-"""As many as Python writes at once; `1e999999999` would fill the memory."""
 
 _EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from flow_singer.errors import DataError, MessageError, RecordError
 from flow_singer.messages import bad_line, decode_object, excerpt
 from flow_singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.batch import CARRIERS, Batch, Column, concat_batches, line_of
+from flow_singer.tabular.literals import IntegerText, NotANumber, NumberText, dump, json_type
 from flow_singer.tabular.parts import Part
 from flow_singer.tabular.text import TEXT
 
@@ -210,7 +210,7 @@ class RecordDecoder:
         """Decode one line with the standard library, keeping number text; raise a `RecordError` that says why."""
         try:
             message = json.loads(
-                line.decode(), parse_float=_NumberText, parse_int=_NumberText, parse_constant=self._constant
+                line.decode(), parse_float=NumberText, parse_int=NumberText, parse_constant=self._constant
             )
         except (ValueError, RecursionError) as exc:
             raise bad_line(number, line, str(exc)) from exc
@@ -228,7 +228,7 @@ class RecordDecoder:
                 if one.name in record
             }
             beside = {
-                f"e{i}": msgspec.Raw(_dump(message[key]).encode("ascii"))
+                f"e{i}": msgspec.Raw(dump(message[key]).encode("ascii"))
                 for i, key in enumerate(self._envelope_keys)
                 if key in message
             }
@@ -237,10 +237,10 @@ class RecordDecoder:
         return self._message_type("RECORD", self.schema.stream, self._record_type(**values), **beside)
 
     def _constant(self, token: str) -> Any:
-        return None if self._nan == "null" else _NotANumber(token)
+        return None if self._nan == "null" else NotANumber(token)
 
     def _value(self, one: Property, value: object, number: int) -> Any:
-        if isinstance(value, _NotANumber):
+        if isinstance(value, NotANumber):
             raise self._error(
                 number, one, f"{value} is not JSON", str(value), "To read such values as null: --nan null."
             )
@@ -249,17 +249,17 @@ class RecordDecoder:
         expected = _PLAIN.get(one.kind)
         if expected is None:
             try:
-                return msgspec.Raw(_dump(value).encode("ascii"))
+                return msgspec.Raw(dump(value).encode("ascii"))
             except TypeError as exc:
                 raise self._error(number, one, str(exc), repr(value)) from exc
-        if expected is int and isinstance(value, _NumberText):
+        if expected is int and isinstance(value, NumberText):
             try:
-                return _IntegerText(value) if not value.lstrip("-").isdigit() else int(value)
+                return IntegerText(value) if not value.lstrip("-").isdigit() else int(value)
             except (ValueError, ArithmeticError):
                 pass
         elif type(value) is expected:
             return value
-        raise self._error(number, one, f"expected {one.kind}, got {_json_type(value)}", _dump(value))
+        raise self._error(number, one, f"expected {one.kind}, got {json_type(value)}", dump(value))
 
     def _error(
         self, number: int, one: Property | None, reason: str, seen: str, hint: str | None = None
@@ -280,63 +280,6 @@ def _place_in_envelope(key: str) -> tuple[int, str]:
 _record_of = attrgetter("record")
 _keys_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _record_keys_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class _NumberText(str):
-    """A JSON number as written."""
-
-    __slots__ = ()
-
-
-class _NotANumber(str):
-    """NaN, Infinity or -Infinity."""
-
-    __slots__ = ()
-
-
-class _IntegerText(str):
-    """An integer written with a fraction or an exponent, such as 1.0 or 1e3."""
-
-    __slots__ = ()
-
-    def __new__(cls, text: str) -> _IntegerText:
-        value = Decimal(text)  # a float would round it first
-        if value.adjusted() >= _INTEGER_DIGITS or value != value.to_integral_value():
-            raise ValueError(text)
-        return super().__new__(cls, text)
-
-
-_INTEGER_DIGITS = 4300
-"""As many digits as Python reads at once; `1e999999999` would fill the memory."""
-
-
-def _dump(value: Any) -> str:
-    """JSON text of a value whose numbers are `_NumberText`."""
-    match value:
-        case _NotANumber():
-            raise TypeError(f"{value} is not JSON")
-        case _NumberText():
-            return str(value)
-        case dict():
-            return "{" + ",".join(f"{json.dumps(k)}:{_dump(v)}" for k, v in value.items()) + "}"
-        case list():
-            return "[" + ",".join(map(_dump, value)) + "]"
-    return json.dumps(value)
-
-
-def _json_type(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case _NumberText():
-            return "number"
-        case str():
-            return "string"
-        case dict():
-            return "object"
-    return "array"
 
 
 _PLAIN: dict[Kind, type] = {
@@ -425,7 +368,7 @@ def _column(one: Property, cells: Sequence[Any]) -> Column:
         return Column(pa.array(cells, CARRIERS[kind]), as_json=False, absent=absent)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
         texts = [
-            None if cell is None else cell if isinstance(cell, _IntegerText) else json.dumps(cell)
+            None if cell is None else cell if isinstance(cell, IntegerText) else json.dumps(cell)
             for cell in cells
         ]
         return Column(pa.array(texts, TEXT), as_json=True, absent=absent)
@@ -440,7 +383,7 @@ def _json_column(name: str, cells: Sequence[msgspec.Raw], *, numbers: bool) -> C
     if numbers and (others := np.flatnonzero(~(null | _BEGINS_NUMBER[firsts]))).size:
         row = int(others[0])
         cell = bytes(cells[row]).decode()
-        raise _MisfitError(row, name, cell, f"expected number, got {_json_type(json.loads(cell))}")
+        raise _MisfitError(row, name, cell, f"expected number, got {json_type(json.loads(cell))}")
     valid = pa.array(~null) if null.any() else None
     return Column(_texts_of(data, offsets, valid), True, pa.array(missing) if missing.any() else None)
 

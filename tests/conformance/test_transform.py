@@ -508,7 +508,7 @@ def test_x18_2_gb_of_a_whole_stream_are_held_with_200_mb_of_memory(command: Comm
 def test_x18_states_that_wait_for_a_whole_stream_are_few_and_the_last_one_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_singer.transforms.MOST_STATES", 10)
+    monkeypatch.setattr("flow_singer.waiting.MOST_STATES", 10)
     one, out = transformer(functions_of(WHOLE, tmp_path))
     one.push(SCHEMA)
     for number in range(1, 101):
