@@ -176,7 +176,7 @@ class InputStream:
         reason = check_complete(self.header, self.trailer, lines, self.reader.records)
         if reason is not None:
             raise IncompleteError(
-                f"The stream is incomplete: {reason}.",
+                f"The stream is incomplete: {reason.removesuffix('.')}.",
                 "Mend the stage that failed and run again; it resumes from the last safe bookmark. (A foreign "
                 "mapper between Flow's stages may have taken the end mark away: run the tap with --plain.)",
             )

@@ -186,7 +186,8 @@ class _Chain:
                 writer.finish(ok=reason is None, code=75 if reason else 0, reason=reason)
         if reason is not None:
             raise IncompleteError(
-                f"The stream is incomplete: {reason}.", "Mend the stage before this one and run again."
+                f"The stream is incomplete: {reason.removesuffix('.')}.",
+                "Mend the stage before this one and run again.",
             )
         if self._writers[-1].lines or self.transformers[0].lines_read:
             self._writers[-1].finish(ok=True)

@@ -196,6 +196,15 @@ def test_small_streams_and_one_processor_start_no_process(monkeypatch: pytest.Mo
     assert one._worker is None
 
 
+def test_the_second_process_does_without_pandas(ahead: Ahead) -> None:
+    got: list[Batch] = []
+    feed(ahead, RecordDecoder(SCHEMA), got, range(1))
+    ahead.drain()
+    mapped = [one.path for one in the_worker(ahead).memory_maps()]
+    assert any("pyarrow" in path for path in mapped)
+    assert not any("/pandas/" in path for path in mapped)
+
+
 def test_no_process_outlives_its_owner(ahead: Ahead) -> None:
     worker = the_worker(ahead)
     ahead.close()

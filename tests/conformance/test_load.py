@@ -480,3 +480,20 @@ def test_l14_a_target_that_forgets_its_state_at_a_later_record_is_told_once_more
     result = flow("load", "target-x", stdin=framed(sent))
     assert result.code == 0, result.stderr
     assert bookmarked_id(tmp_path) == 2
+
+
+def test_a_package_is_loaded_without_pandas(command: Command) -> None:
+    program = (sys.executable, "-X", "importtime", "-m", "flow_singer")
+    result = command.flow("load", "out/", stdin=framed(messages(3)), program=program)
+    assert result.code == 0, result.stderr
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "pyarrow" in imported
+    assert "pandas.core.api" not in imported
+
+
+def test_a_reason_that_is_a_sentence_gets_no_second_full_stop(tmp_path: Path, flow: Flow) -> None:
+    project(tmp_path)
+    stream = framed(messages(3), ok=False).replace(b"exited with code 3", b"exited with code 3.")
+    result = flow("load", "target-x", stdin=stream)
+    assert result.code == 75
+    assert "Error: The stream is incomplete: tap-x exited with code 3.\n" in result.stderr
