@@ -6,10 +6,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from flow_singer.functions import StreamFunction
+from flow_singer.linenumbers import count_lines
 from flow_singer.schema import StreamSchema
 from flow_singer.spool import Spool
 from flow_singer.tabular.columns import RecordDecoder
-from flow_singer.tabular.parts import Part, parts_of
+from flow_singer.tabular.parts import Part, parts_of, split_part
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class Buffer:
         schema: the SCHEMA they came under.
         decoder: reads them.
         function: waits for them.
-        chunks: whole lines, the number of the first one, how many.
-        records: how many in all chunks.
-        size_bytes: of all chunks.
+        parts: their lines.
+        records: how many in all parts.
+        size_bytes: of all parts.
         since: when the oldest of them came.
         seen: whether any record of this stream ever came.
         spool: keeps them to the end, where the function needs every row.
@@ -50,7 +51,7 @@ class Buffer:
     schema: StreamSchema
     decoder: RecordDecoder
     function: StreamFunction
-    chunks: deque[tuple[bytes, int, int]] = field(default_factory=deque)
+    parts: deque[Part] = field(default_factory=deque)
     records: int = 0
     size_bytes: int = 0
     since: float = 0.0
@@ -62,27 +63,26 @@ class Buffer:
         """Number of the first line whose record is not written yet."""
         if self.spool is not None and self.spool.first_line is not None:
             return self.spool.first_line
-        return self.chunks[0][1] if self.chunks else None
+        return self.parts[0].lines[0][0] if self.parts else None
+
+    def add(self, part: Part) -> None:
+        """Append records."""
+        self.parts.append(part)
+        self.records += count_lines(part.lines)
+        self.size_bytes += len(part.data)
+        self.seen = True
 
     def take(self, records: int) -> list[Part]:
         """Remove the first `records` records."""
         taken: list[Part] = []
-        while records and self.chunks:
-            chunk, first, count = self.chunks.popleft()
-            if count > records:
-                end = end_of_line(chunk, records)
-                self.chunks.appendleft((chunk[end:], first + records, count - records))
-                chunk, count = chunk[:end], records
-            taken.append(Part(chunk, [(first, count)]))
+        while records and self.parts:
+            part = self.parts.popleft()
+            if (count := count_lines(part.lines)) > records:
+                part, rest = split_part(part, records)
+                self.parts.appendleft(rest)
+                count = records
+            taken.append(part)
             records -= count
             self.records -= count
-            self.size_bytes -= len(chunk)
+            self.size_bytes -= len(part.data)
         return parts_of(taken)
-
-
-def end_of_line(data: bytes, lines: int) -> int:
-    """Where the first `lines` lines of `data` end."""
-    end = 0
-    for _ in range(lines):
-        end = data.index(b"\n", end) + 1
-    return end

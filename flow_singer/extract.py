@@ -243,7 +243,7 @@ class _Relay:
         left = limit - self._limited.get(stream, 0)
         if left <= 0:
             return
-        lines = run.lines[:left]
+        lines = run.texts[:left]
         self._limited[stream] = self._limited.get(stream, 0) + len(lines)
         self._writer.stream_records(stream, b"\n".join(lines) + b"\n", len(lines))
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Container, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from flow_singer.errors import MessageError
+from flow_singer.linenumbers import LineNumbers, count_lines, runs_of
 
 BLOCK_BYTES = 1 << 20
 """How much is read from a pipe at once; also the size Flow asks the kernel to give its pipes."""
@@ -35,24 +37,32 @@ class Envelope(msgspec.Struct, gc=False):
 
 
 class Run(NamedTuple):
-    """Consecutive lines that are handled alike.
+    """Lines that are handled alike.
 
     Attributes:
         type: the message type; `RECORD` for a run of records, else a run of one line.
         stream: the stream, or None for records of streams that only pass.
         data: the lines, each ended by a newline.
-        first_line: number of the first line, from 1.
-        count: how many lines.
+        lines: their numbers, from 1.
     """
 
     type: str
     stream: str | None
     data: bytes
-    first_line: int
-    count: int  # type: ignore[assignment] # tuples have a method of that name; nobody calls it here
+    lines: LineNumbers
 
     @property
-    def lines(self) -> list[bytes]:
+    def first_line(self) -> int:
+        """The number of the first line."""
+        return self.lines[0][0]
+
+    @property
+    def count(self) -> int:  # type: ignore[override] # tuples have a method of that name; nobody calls it here
+        """How many lines."""
+        return count_lines(self.lines)
+
+    @property
+    def texts(self) -> list[bytes]:
         """The lines without their newlines."""
         return self.data[:-1].split(b"\n")
 
@@ -123,6 +133,8 @@ class LineSplitter:
 class MessageReader:
     """Groups the lines of a message stream into runs, and numbers them.
 
+    Runs come in the order of their first lines. The lines of a run follow one another, but for `decodes`.
+
     Args:
         wanted: the streams whose records come as runs of their own; records of all others are only checked
             to be messages and come in runs without a stream.
@@ -132,7 +144,9 @@ class MessageReader:
             stdout); without it, such a line is treated as any bad line.
         decodes: whether the caller decodes the records of wanted streams anyway, with a
             [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder], which finds what is no message: then
-            a look at their first bytes is enough here.
+            a look at their first bytes is enough here. And as such a caller treats each stream by itself,
+            records that stand between the same two other messages come together where streams are
+            interleaved: all those of one wanted stream in one run.
         find_other_lines: does what `other_lines` does; for callers that have something faster.
     """
 
@@ -223,25 +237,37 @@ class MessageReader:
         yield from self._group(envelopes, lines)
 
     def _group(self, envelopes: list[Envelope], lines: list[bytes]) -> Iterator[Run]:
-        pending: list[bytes] = []
-        pending_stream: str | None = None
-        wanted, records = self.wanted, self.records
-        for envelope, line in zip(envelopes, lines, strict=True):
-            if envelope.type == "RECORD" and (stream := envelope.stream) is not None:
-                records[stream] = records.get(stream, 0) + 1
-                key = stream if stream in wanted else None
-                if pending and key != pending_stream:
-                    yield self._take("RECORD", pending_stream, pending)
-                    pending = []
-                pending_stream = key
-                pending.append(line)
+        start = 0
+        for position, envelope in enumerate(envelopes):
+            if envelope.type == "RECORD" and envelope.stream is not None:
                 continue
-            if pending:
-                yield self._take("RECORD", pending_stream, pending)
-                pending = []
-            yield from self._control_runs(envelope, line)
-        if pending:
-            yield self._take("RECORD", pending_stream, pending)
+            yield from self._record_runs(envelopes[start:position], lines[start:position])
+            yield from self._control_runs(envelope, lines[position])
+            start = position + 1
+        yield from self._record_runs(envelopes[start:], lines[start:])
+
+    def _record_runs(self, envelopes: Sequence[Envelope], lines: Sequence[bytes]) -> Iterator[Run]:
+        """Runs of lines that are all records."""
+        first = self.line_number + 1
+        self.line_number += len(lines)
+        streams = [envelope.stream or "" for envelope in envelopes]
+        keys: dict[str, str | None] = {}
+        for stream, count in Counter(streams).items():
+            self.records[stream] = self.records.get(stream, 0) + count
+            keys[stream] = stream if stream in self.wanted else None
+        for key, positions in self._groups([keys[stream] for stream in streams]):
+            numbers = runs_of([first + position for position in positions])
+            data = b"\n".join([lines[position] for position in positions]) + b"\n"
+            yield Run("RECORD", key, data, numbers)
+
+    def _groups(self, keys: list[str | None]) -> Iterable[tuple[str | None, Sequence[int]]]:
+        """Positions of records that come in one run, of records with these keys."""
+        if not self._decodes:
+            return ((key, list(group)) for key, group in groupby(range(len(keys)), keys.__getitem__))
+        groups: dict[str | None, list[int]] = {key: [] for key in dict.fromkeys(keys)}
+        for position, key in enumerate(keys):
+            groups[key].append(position)
+        return groups.items()
 
     def _careful_runs(self, data: bytes) -> Iterator[Run]:
         """One line at a time: skips blank lines, and finds the line that is wrong."""
@@ -285,7 +311,7 @@ class MessageReader:
 
     def _record_run(self, stream: str, data: bytes, count: int) -> Run:
         self.records[stream] = self.records.get(stream, 0) + count
-        run = Run("RECORD", stream if stream in self.wanted else None, data, self.line_number + 1, count)
+        run = Run("RECORD", stream if stream in self.wanted else None, data, [(self.line_number + 1, count)])
         self.line_number += count
         return run
 
@@ -296,18 +322,14 @@ class MessageReader:
         elif envelope.type in _NEEDS_STREAM and envelope.stream is None:
             lacks = f"the {envelope.type} message has no 'stream'"
         if lacks is None:
-            yield self._take(envelope.type, envelope.stream, [line])
+            self.line_number += 1
+            yield Run(envelope.type, envelope.stream, line + b"\n", [(self.line_number, 1)])
             return
         error = bad_line(self.line_number + 1, line, lacks)
         if self._reject is None:
             raise error
         self._reject(self.line_number + 1, line, error)
         self.line_number += 1
-
-    def _take(self, kind: str, stream: str | None, lines: list[bytes]) -> Run:
-        run = Run(kind, stream, b"\n".join(lines) + b"\n", self.line_number + 1, len(lines))
-        self.line_number += len(lines)
-        return run
 
 
 _NEEDS_STREAM = frozenset({"RECORD", "SCHEMA", "ACTIVATE_VERSION", "BATCH"})

@@ -27,6 +27,7 @@ from flow_singer.calls import (
 )
 from flow_singer.errors import FlowError, MessageError, TransformError
 from flow_singer.functions import StreamFunction, function_for
+from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
 from flow_singer.notices import Notices
@@ -150,7 +151,7 @@ class Transformer:
         now = self._clock()
         limits = self._limits
         for buffer in self._buffers.values():
-            if buffer.chunks and buffer.spool is None and now - buffer.since >= limits.max_age_s:
+            if buffer.parts and buffer.spool is None and now - buffer.since >= limits.max_age_s:
                 self._flush(buffer)
         self._ahead.finish_ready()
         if self._states and now - self._states.oldest_s >= limits.max_state_age_s:
@@ -194,7 +195,7 @@ class Transformer:
             case "RECORD" if run.stream is None:
                 self._out.other(run.data, run.count)
             case "RECORD":
-                self._buffer_records(run.stream or "", run.data, run.first_line, run.count)
+                self._buffer_records(run.stream or "", Part(run.data, run.lines))
             case "SCHEMA":
                 self._handle_schema(run)
             case "STATE":
@@ -291,32 +292,29 @@ class Transformer:
         stream = run.stream or ""
         for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
             self._reader.records[stream] = self._reader.records.get(stream, 0) + count
-            self._buffer_records(stream, data, run.first_line, count)
+            self._buffer_records(stream, Part(data, [(run.first_line, count)]))
         if stream in self._buffers:
             self._flush(self._buffers[stream])  # part of a line cannot wait: a STATE goes by line numbers
 
-    def _buffer_records(self, stream: str, data: bytes, first_line: int, count: int) -> None:
+    def _buffer_records(self, stream: str, part: Part) -> None:
         buffer = self._buffers.get(stream)
         if buffer is None:
-            for number, line in enumerate(data[:-1].split(b"\n"), first_line):
+            for number, line in zip(each_line(part.lines), part.data[:-1].split(b"\n"), strict=True):
                 early = RecordBeforeSchemaError(number, stream)
                 if self._reject is None:
                     raise early
                 self._reject(number, stream, line, early)
             return
-        if not buffer.chunks:
+        if not buffer.parts:
             buffer.since = self._clock()
-        buffer.seen = True
-        buffer.chunks.append((data, first_line, count))
-        buffer.records += count
-        buffer.size_bytes += len(data)
-        self._waiting_bytes += len(data)
+        buffer.add(part)
+        self._waiting_bytes += len(part.data)
         limits = self._limits
         batch_bytes = limits.batch_bytes if buffer.spool is None else min(limits.batch_bytes, BATCH_BYTES)
         while buffer.records >= limits.batch_records or buffer.size_bytes >= batch_bytes:
             self._process(buffer, min(buffer.records, limits.batch_records))
         while self._waiting_bytes >= limits.total_bytes:
-            self._flush(max(self._buffers.values(), key=lambda one: one.size_bytes))
+            self._process_all(max(self._buffers.values(), key=lambda one: one.size_bytes))
         if self._has_moved:
             self._release_states()
 
@@ -324,12 +322,16 @@ class Transformer:
 
     def _flush_all(self) -> None:
         for buffer in self._buffers.values():
-            self._flush(buffer)
+            self._process_all(buffer)
+        self._ahead.drain()
 
     def _flush(self, buffer: Buffer) -> None:
+        self._process_all(buffer)
+        self._ahead.drain()
+
+    def _process_all(self, buffer: Buffer) -> None:
         while buffer.records:
             self._process(buffer, min(buffer.records, self._limits.batch_records))
-        self._ahead.drain()
 
     def _process(self, buffer: Buffer, records: int) -> None:
         parts = buffer.take(records)

@@ -32,6 +32,7 @@ from strategies import DEFINITIONS, NAMES, PROPERTIES, Typed, record_line, typed
 
 from flow_singer.errors import DataError, MessageError, RecordError, TransformError
 from flow_singer.fields import field_of
+from flow_singer.linenumbers import each_line
 from flow_singer.messages import MessageReader
 from flow_singer.schema import StreamSchema, widen, with_null, without_null
 
@@ -141,8 +142,8 @@ def reader(
     found = list(rejected)
     for run in runs:
         assert run.data.endswith(b"\n")
-        assert run.count == len(run.lines)
-        found += [(run.first_line + n, line) for n, line in enumerate(run.lines) if line.strip()]
+        assert run.count == len(run.texts)
+        found += [both for both in zip(each_line(run.lines), run.texts, strict=True) if both[1].strip()]
     assert len(found) == len(dict(found)), "a line came twice"
     assert dict(found) == numbered(data)
     records = sum(run.count for run in runs if run.type == "RECORD")

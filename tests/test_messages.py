@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from bisect import bisect
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from pushed import record, schema, state
 
 from flow_singer import messages
 from flow_singer.errors import MessageError
+from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, add_mark, check_complete, split_mark
 from flow_singer.messages import LineSplitter, MessageReader, Run
 from flow_singer.tabular import parts
@@ -39,7 +41,7 @@ def read(data: bytes, *cuts: int, wanted: tuple[str, ...] = ("a",), **options: o
 def test_blocks_may_end_anywhere(cuts: list[int]) -> None:
     runs = read(MESSAGES, *cuts)
     assert b"".join(run.data for run in runs) == MESSAGES
-    assert [n for run in runs for n in range(run.first_line, run.first_line + run.count)] == [1, 2, 3, 4, 5]
+    assert [n for run in runs for n in each_line(run.lines)] == [1, 2, 3, 4, 5]
     assert all(run.stream == "a" for run in runs if run.type == "SCHEMA")
 
 
@@ -210,13 +212,32 @@ def test_a_look_at_the_first_bytes_finds_the_same_lines(lines: list[bytes], cuts
         runs = read(data, *cuts, decodes=decodes)
         found.append(
             [
-                (run.type, run.stream, run.first_line + i, line)
+                (number, run.type, run.stream, line)
                 for run in runs
-                for i, line in enumerate(run.lines)
+                for number, line in zip(each_line(run.lines), run.texts, strict=True)
             ]
         )
-        assert [run.count for run in runs] == [run.data.count(b"\n") for run in runs]
-    assert found[0] == found[1]
+        others = [run.first_line for run in runs if run.type != "RECORD"]
+        for run in runs:  # none of them crosses a message of another type
+            assert run.count == run.data.count(b"\n")
+            assert len({bisect(others, number) for number in each_line(run.lines)}) == 1
+        for stream in ("a", None):
+            numbers = [one[0] for one in found[-1] if one[2] == stream]
+            assert numbers == sorted(numbers)
+    assert found[0] == sorted(found[1])
+
+
+def test_records_of_interleaved_streams_come_together_between_two_other_messages() -> None:
+    turn = record("a", {"id": 1}) + record("b", {"id": 1}) + record("c", {"id": 1})
+    data = turn * 20 + state(1) + turn
+    runs = read(data, wanted=("a", "c"), decodes=True)
+    assert [(run.type, run.stream, run.count) for run in runs] == [
+        *[("RECORD", "a", 20), ("RECORD", None, 20), ("RECORD", "c", 20), ("STATE", None, 1)],
+        *[("RECORD", "a", 1), ("RECORD", None, 1), ("RECORD", "c", 1)],
+    ]
+    assert list(each_line(runs[2].lines)) == list(range(3, 61, 3))
+    assert runs[2].texts == [record("c", {"id": 1})[:-1]] * 20
+    assert [run.count for run in read(turn * 2, wanted=("a", "c"))] == [1] * 6
 
 
 @given(

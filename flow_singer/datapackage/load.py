@@ -16,6 +16,7 @@ import msgspec
 from flow_singer.batches import read_batch
 from flow_singer.datapackage.keys import MissingKeyError
 from flow_singer.errors import FlowError, MessageError
+from flow_singer.linenumbers import count_lines, each_line
 from flow_singer.marks import Header, Trailer, check_complete, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, bad_line, decode_object
 from flow_singer.schema import StreamSchema
@@ -231,7 +232,7 @@ class Loader:
         match run.type:
             case "RECORD":
                 self._ahead.expect(self._received_bytes)
-                self._add(run.stream or "", run.data, run.first_line, run.count)
+                self._add(run.stream or "", Part(run.data, run.lines))
             case "SCHEMA":
                 self._handle_schema(run)
             case "STATE":
@@ -240,7 +241,7 @@ class Loader:
                 self._handle_version(run)
             case "BATCH":
                 for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
-                    self._add(run.stream or "", data, run.first_line, count)
+                    self._add(run.stream or "", Part(data, [(run.first_line, count)]))
             case _:
                 self._set_aside_message(run, f"unknown message type '{run.type}'")
 
@@ -317,18 +318,19 @@ class Loader:
 
     # -------------------------------------------------------------------------------------- records
 
-    def _add(self, stream: str, data: bytes, first_line: int, count: int) -> None:
+    def _add(self, stream: str, part: Part) -> None:
         buffer = self._buffers.get(stream)
         if buffer is None:
-            for number, line in enumerate(data[:-1].split(b"\n"), first_line):
+            for number, line in zip(each_line(part.lines), part.data[:-1].split(b"\n"), strict=True):
                 self._set_aside(number, stream, line, RecordBeforeSchemaError(number, stream))
             return
+        count, size_bytes = count_lines(part.lines), len(part.data)
         self.loaded.records[stream] = self.loaded.records.get(stream, 0) + count
-        buffer.parts.append(Part(data, [(first_line, count)]))
+        buffer.parts.append(part)
         buffer.records += count
-        buffer.size_bytes += len(data)
-        self._size_bytes += len(data)
-        self._received_bytes += len(data)
+        buffer.size_bytes += size_bytes
+        self._size_bytes += size_bytes
+        self._received_bytes += size_bytes
         limits = self._limits
         if buffer.records >= limits.batch_records or buffer.size_bytes >= limits.batch_bytes:
             self._flush(buffer)

@@ -26,6 +26,7 @@ import msgspec
 from flow_singer.errors import DataError
 from flow_singer.interrupts import deferred
 from flow_singer.lifeline import die_with_parent
+from flow_singer.linenumbers import count_lines, joined_lines
 from flow_singer.runner import write_all
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
@@ -181,7 +182,7 @@ class Ahead:
             self._sent -= 1
             if answer:
                 batch = from_bytes(answer, task.decoder.schema)
-                batch.lines = [run for part in task.parts for run in part.lines]
+                batch.lines = joined_lines(part.lines for part in task.parts)
         self._tasks.popleft()
         if batch is None:  # it could not, or is gone: here the lines are decoded, or told what is wrong
             batch = task.decoder.decode(task.parts)
@@ -288,7 +289,7 @@ class _Worker:
 
 
 def _extent(part: Part) -> tuple[int, int]:
-    return len(part.data), sum(count for _, count in part.lines)
+    return len(part.data), count_lines(part.lines)
 
 
 def _file_in_memory() -> int:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from flow_singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines
 from flow_singer.schema import Kind, StreamSchema
 from flow_singer.tabular.text import TEXT, quoted
 
@@ -53,7 +54,7 @@ class Batch:
         undeclared: carriers of keys that the SCHEMA does not declare; frames do not show them.
         envelope: JSON text of what stood beside `record`, per key; null where a line lacked it.
         count: number of records.
-        lines: numbers of the lines they came from, as (first line, how many).
+        lines: numbers of the lines they came from.
         shown: what a frame showed of dates and numbers, to tell later which of them were changed.
     """
 
@@ -62,21 +63,12 @@ class Batch:
     undeclared: dict[str, Column]
     envelope: dict[str, pa.Array]
     count: int
-    lines: list[tuple[int, int]] = field(default_factory=list)
+    lines: LineNumbers = ()
     shown: dict[str, np.ndarray] = field(default_factory=dict)
 
     def line_of(self, row: int) -> int:
         """The number of the line that row `row` (from 0) came from."""
         return line_of(self.lines, row)
-
-
-def line_of(lines: Sequence[tuple[int, int]], row: int) -> int:
-    """The number of the line that row `row` (from 0) came from; `lines` are (first line, how many)."""
-    for first, count in lines:
-        if row < count:
-            return first + row
-        row -= count
-    return 0
 
 
 def slice_batch(batch: Batch, start: int, stop: int) -> Batch:
@@ -86,20 +78,13 @@ def slice_batch(batch: Batch, start: int, stop: int) -> Batch:
         absent = None if column.absent is None else column.absent[start:stop]
         return Column(column.values[start:stop], column.as_json, absent)
 
-    lines = []
-    position = 0
-    for first, count in batch.lines:
-        low, high = max(start, position), min(stop, position + count)
-        if low < high:
-            lines.append((first + low - position, high - low))
-        position += count
     return Batch(
         batch.schema,
         {name: cut(column) for name, column in batch.columns.items()},
         {name: cut(column) for name, column in batch.undeclared.items()},
         {key: texts[start:stop] for key, texts in batch.envelope.items()},
         stop - start,
-        lines,
+        slice_lines(batch.lines, start, stop),
     )
 
 
@@ -119,7 +104,7 @@ def concat_batches(schema: StreamSchema, batches: Sequence[Batch]) -> Batch:
             for part, batch in zip(parts, batches, strict=True)
         ]
         envelope[key] = pa.concat_arrays(filled)
-    lines = [run for batch in batches for run in batch.lines]
+    lines = joined_lines(batch.lines for batch in batches)
     return Batch(schema, columns, undeclared, envelope, sum(batch.count for batch in batches), lines)
 
 

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import DataError, MessageError, RecordError
+from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, runs_of, without_line
 from flow_singer.messages import bad_line, decode_object, excerpt
 from flow_singer.schema import Kind, Property, StreamSchema
-from flow_singer.tabular.batch import CARRIERS, Batch, Column, concat_batches, line_of
+from flow_singer.tabular.batch import CARRIERS, Batch, Column, concat_batches
 from flow_singer.tabular.literals import IntegerText, NotANumber, NumberText, dump, json_type
 from flow_singer.tabular.parts import Part
 from flow_singer.tabular.text import TEXT
@@ -100,8 +101,8 @@ class RecordDecoder:
         batches = [self._decode_part(*part) for part in parts]
         return batches[0] if len(batches) == 1 else concat_batches(self.schema, batches)
 
-    def _decode_part(self, data: bytes, lines: Sequence[tuple[int, int]]) -> Batch:
-        where = list(lines)
+    def _decode_part(self, data: bytes, lines: LineNumbers) -> Batch:
+        where = lines
         messages = self._decode_at_once(data, where)
         if messages is None and self._learn_keys([data[: data.index(b"\n")]]):  # mostly, one line knows all
             messages = self._decode_at_once(data, where)
@@ -121,17 +122,17 @@ class RecordDecoder:
                 number = line_of(where, misfit.row)
                 self._reject(number, line_at(data, lines, number), error)
                 del messages[misfit.row]
-                where = _without(where, number)
+                where = without_line(where, number)
 
-    def _decode_at_once(self, data: bytes, lines: list[tuple[int, int]]) -> list[Any] | None:
+    def _decode_at_once(self, data: bytes, lines: LineNumbers) -> list[Any] | None:
         try:
             messages: list[Any] = self._decoder.decode_lines(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         # else there are two messages on one line
-        return messages if len(messages) == sum(count for _, count in lines) else None
+        return messages if len(messages) == count_lines(lines) else None
 
-    def _batch(self, messages: list[Any], lines: list[tuple[int, int]]) -> Batch:
+    def _batch(self, messages: list[Any], lines: LineNumbers) -> Batch:
         records = map(msgspec.structs.astuple, map(_record_of, messages))
         cells: Iterable[Any] = zip(*records, strict=True) if messages else repeat(())
         columns = {
@@ -150,19 +151,18 @@ class RecordDecoder:
                 envelope[key] = pc.if_else(pc.equal(texts, ""), pa.scalar(None, TEXT), texts)
         return Batch(self.schema, columns, undeclared, envelope, len(messages), lines)
 
-    def _misfit(self, misfit: _MisfitError, where: list[tuple[int, int]]) -> RecordError:
+    def _misfit(self, misfit: _MisfitError, where: LineNumbers) -> RecordError:
         number = line_of(where, misfit.row)
         return self._error(number, self.schema.properties.get(misfit.name), misfit.reason, misfit.text)
 
     # -- the exact slow path: finds what the fast one refused, and takes what is legal --------------------
 
     def _decode_carefully(
-        self, raw_lines: Sequence[bytes], lines: list[tuple[int, int]]
-    ) -> tuple[list[Any], list[tuple[int, int]]]:
+        self, raw_lines: Sequence[bytes], lines: LineNumbers
+    ) -> tuple[list[Any], LineNumbers]:
         messages: list[Any] = []
         kept: list[int] = []
-        numbers = (first + i for first, count in lines for i in range(count))
-        for line, number in zip(raw_lines, numbers, strict=True):
+        for line, number in zip(raw_lines, each_line(lines), strict=True):
             try:
                 try:
                     messages.append(self._decoder.decode(line))
@@ -174,7 +174,7 @@ class RecordDecoder:
                 self._reject(number, line, error)
                 continue
             kept.append(number)
-        return messages, lines_of(kept)
+        return messages, runs_of(kept)
 
     def _learn_keys(self, raw_lines: Iterable[bytes]) -> bool:
         """Take in keys that were not met before; whether there were any."""
@@ -320,7 +320,7 @@ class _MisfitError(Exception):
         self.row, self.name, self.text, self.reason = row, name, text, reason
 
 
-def line_at(data: bytes, lines: Sequence[tuple[int, int]], number: int) -> bytes:
+def line_at(data: bytes, lines: LineNumbers, number: int) -> bytes:
     """The line with a number, of lines with the numbers `lines`."""
     position = 0
     for first, count in lines:
@@ -328,27 +328,6 @@ def line_at(data: bytes, lines: Sequence[tuple[int, int]], number: int) -> bytes
             return data.split(b"\n")[position + number - first]
         position += count
     return b""
-
-
-def lines_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Numbers of lines as (first line, how many)."""
-    runs: list[tuple[int, int]] = []
-    for number in numbers:
-        if runs and sum(runs[-1]) == number:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-        else:
-            runs.append((number, 1))
-    return runs
-
-
-def _without(lines: list[tuple[int, int]], number: int) -> list[tuple[int, int]]:
-    kept = []
-    for first, count in lines:
-        if first <= number < first + count:
-            kept += [(first, number - first), (number + 1, first + count - number - 1)]
-        else:
-            kept.append((first, count))
-    return [(first, count) for first, count in kept if count]
 
 
 def _column(one: Property, cells: Sequence[Any]) -> Column:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flow_singer.linenumbers import LineNumbers, joined_lines, split_lines
+
 PART_BYTES = 1 << 20
 """How much is decoded at once. The objects that come between text and column then fit the processor's caches,
 which makes decoding a quarter faster than with 5 MB."""
@@ -17,11 +19,11 @@ class Part(NamedTuple):
 
     Attributes:
         data: the lines, each ended by a newline.
-        lines: where they came from, as (number of the first line, how many) in order.
+        lines: where they came from.
     """
 
     data: bytes
-    lines: Sequence[tuple[int, int]]
+    lines: LineNumbers
 
 
 def other_lines(data: bytes, begin: bytes, most: int) -> tuple[int, list[tuple[int, int]]]:
@@ -63,13 +65,13 @@ def parts_of(chunks: Iterable[Part]) -> list[Part]:
 def _joined(parts: Sequence[Part]) -> Part:
     if len(parts) == 1:
         return parts[0]
-    return Part(b"".join(part.data for part in parts), [run for part in parts for run in part.lines])
+    return Part(b"".join(part.data for part in parts), joined_lines(part.lines for part in parts))
 
 
 def _cut(part: Part) -> Iterator[Part]:
     data = part.data
     size = len(data) // (len(data) // PART_BYTES) + 1
-    rest = list(part.lines)
+    rest = part.lines
     start = 0
     while start < len(data):
         end = data.find(b"\n", min(start + size, len(data) - 1)) + 1
@@ -78,17 +80,10 @@ def _cut(part: Part) -> Iterator[Part]:
         start = end
 
 
-def split_lines(
-    lines: Sequence[tuple[int, int]], count: int
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """The numbers of the first `count` lines, and of the others."""
-    head: list[tuple[int, int]] = []
-    rest = list(lines)
-    while count and rest:
-        first, here = rest.pop(0)
-        if here > count:
-            rest.insert(0, (first + count, here - count))
-            here = count
-        head.append((first, here))
-        count -= here
-    return head, rest
+def split_part(part: Part, count: int) -> tuple[Part, Part]:
+    """The first `count` lines, and the others."""
+    end = 0
+    for _ in range(count):
+        end = part.data.index(b"\n", end) + 1
+    head, rest = split_lines(part.lines, count)
+    return Part(part.data[:end], head), Part(part.data[end:], rest)

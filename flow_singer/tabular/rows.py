@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,10 +11,10 @@ import msgspec
 import pyarrow as pa
 
 from flow_singer.errors import DataError, RecordError, TransformError
+from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, runs_of
 from flow_singer.messages import bad_line, excerpt
 from flow_singer.schema import read_property
-from flow_singer.tabular.batch import line_of
-from flow_singer.tabular.columns import ENVELOPE_KEYS, field_name, lines_of
+from flow_singer.tabular.columns import ENVELOPE_KEYS, field_name
 from flow_singer.tabular.decode import written_float
 from flow_singer.tabular.objects import json_hook
 from flow_singer.tabular.parts import Part
@@ -52,7 +52,7 @@ class RowBatch:
         self,
         messages: list[Message],
         part: Part,
-        kept: Sequence[tuple[int, int]],
+        kept: LineNumbers,
         beside: Mapping[int, dict[str, str]],
     ) -> None:
         self.messages = messages
@@ -71,10 +71,10 @@ class RowBatch:
     @cached_property
     def _texts(self) -> list[bytes]:
         data, lines = self._part
-        if len(self.messages) == sum(count for _, count in lines):
+        if len(self.messages) == count_lines(lines):
             return data[:-1].split(b"\n")
-        texts = dict(zip(_numbers(lines), data[:-1].split(b"\n"), strict=True))
-        return [texts[number] for number in _numbers(self._kept)]
+        texts = dict(zip(each_line(lines), data[:-1].split(b"\n"), strict=True))
+        return [texts[number] for number in each_line(self._kept)]
 
     def names(self, rows: Iterable[int]) -> set[str]:
         """The keys in the lines of these rows, whatever a function did with its records since."""
@@ -119,13 +119,13 @@ def decode_rows(
     data, lines = part
     try:
         messages = _decoder.decode_lines(data)
-        if len(messages) == sum(count for _, count in lines):
+        if len(messages) == count_lines(lines):
             return RowBatch(messages, part, lines, {})
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     messages, kept = [], []
     beside: dict[int, dict[str, str]] = {}
-    for text, number in zip(data[:-1].split(b"\n"), _numbers(lines), strict=True):
+    for text, number in zip(data[:-1].split(b"\n"), each_line(lines), strict=True):
         try:
             message, more = _decode_carefully(text, number, nan)
         except DataError as error:
@@ -137,12 +137,7 @@ def decode_rows(
             beside[len(messages)] = more
         messages.append(message)
         kept.append(number)
-    return RowBatch(messages, part, lines_of(kept), beside)
-
-
-def _numbers(lines: Iterable[tuple[int, int]]) -> Iterator[int]:
-    """The number of each line, of lines as (first line, how many)."""
-    return (first + i for first, count in lines for i in range(count))
+    return RowBatch(messages, part, runs_of(kept), beside)
 
 
 def _decode_carefully(

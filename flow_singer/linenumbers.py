@@ -1,0 +1,76 @@
+"""Numbers of lines, kept as runs of consecutive ones: (first line, how many), in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+LineNumbers: TypeAlias = Sequence[tuple[int, int]]
+"""Runs, each as (number of its first line, how many lines)."""
+
+
+def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as runs."""
+    if numbers and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return [(numbers[0], len(numbers))]
+    runs: list[tuple[int, int]] = []
+    first = end = 0
+    for number in numbers:
+        if number != end:
+            if end > first:
+                runs.append((first, end - first))
+            first = number
+        end = number + 1
+    if end > first:
+        runs.append((first, end - first))
+    return runs
+
+
+def each_line(lines: LineNumbers) -> Iterator[int]:
+    """The number of each line."""
+    return (first + i for first, count in lines for i in range(count))
+
+
+def count_lines(lines: LineNumbers) -> int:
+    """How many lines there are."""
+    return lines[0][1] if len(lines) == 1 else sum(count for _, count in lines)
+
+
+def line_of(lines: LineNumbers, row: int) -> int:
+    """The number of the line at position `row`, from 0; 0 where there are fewer."""
+    for first, count in lines:
+        if row < count:
+            return first + row
+        row -= count
+    return 0
+
+
+def split_lines(lines: LineNumbers, count: int) -> tuple[LineNumbers, LineNumbers]:
+    """The numbers of the first `count` lines, and of the others."""
+    for position, (first, here) in enumerate(lines):
+        if here > count:
+            head = [*lines[:position], (first, count)] if count else lines[:position]
+            return head, [(first + count, here - count), *lines[position + 1 :]]
+        count -= here
+    return lines, []
+
+
+def without_line(lines: LineNumbers, number: int) -> LineNumbers:
+    """The numbers of all lines but one."""
+    kept = []
+    for first, count in lines:
+        if first <= number < first + count:
+            kept += [(first, number - first), (number + 1, first + count - number - 1)]
+        else:
+            kept.append((first, count))
+    return [(first, count) for first, count in kept if count]
+
+
+def slice_lines(lines: LineNumbers, start: int, stop: int) -> LineNumbers:
+    """The numbers of the lines at positions `start` to `stop` (exclusive), from 0."""
+    return split_lines(split_lines(lines, stop)[0], start)[1]
+
+
+def joined_lines(parts: Iterable[LineNumbers]) -> LineNumbers:
+    """The numbers of lines that are put one behind the other."""
+    return [run for lines in parts for run in lines]
