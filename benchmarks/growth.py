@@ -29,11 +29,18 @@ COLUMNS = (3, 10, 30, 100, 300, 1000)
 MEMORY = (0.1, 0.3, 1, 3, 5)  # of --records
 
 _BY_NAME = {case.name: case for case in FLOW_CASES}
+_NAMED = "one column computed, columns=[it]"
 _TIMED = {
     "one column computed": Case(
         "one column computed",
         FLOW,
         (("flow", "transform", str(HERE / "transforms" / "every.py")),),
+        {"meltano.yml": "version: 1\n"},
+    ),
+    _NAMED: Case(
+        _NAMED,
+        FLOW,
+        (("flow", "transform", str(HERE / "transforms" / "columns.py")),),
         {"meltano.yml": "version: 1\n"},
     ),
     "CSV package": _BY_NAME["flow load out/ --format csv"],
@@ -108,9 +115,10 @@ def points(records: int, large: bool) -> Iterator[Point]:
     """
     longest = records * 10 if large else records
     for count in [count for count in RECORDS if count <= longest] or [longest]:
-        yield from (Point("records", path, count) for path in _TIMED)
+        yield from (Point("records", path, count) for path in _TIMED if path != _NAMED)
     for streams in STREAMS:  # a fifth: each batch is small, and none of this depends on the length
-        yield from (Point("streams", path, max(streams, records // 5), streams) for path in _TIMED)
+        count = max(streams, records // 5)
+        yield from (Point("streams", path, count, streams) for path in _TIMED if path != _NAMED)
     for columns in COLUMNS:  # as many cells each time, so that start-up weighs the same
         count = min(records, 20 * records // columns)
         yield from (Point("columns", path, count, shape=data.columns(columns)) for path in _TIMED)

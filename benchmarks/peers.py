@@ -286,6 +286,7 @@ FLOW_CASES = (
         goals=(Goal("records_per_s", 500_000),),
     ),
     _transform("vectorised.py", added=1, goals=_AS_FAST_AS_A_LOOP),
+    _transform("columns.py", added=1, goals=_AS_FAST_AS_A_LOOP),
     _transform("filter.py", kept=data.OPEN_SHARE, goals=_AS_FAST_AS_A_LOOP),
     _transform("rename.py", goals=_AS_FAST_AS_A_LOOP),
     _transform(
@@ -364,7 +365,12 @@ def _of_shape(case: Case, shape: str) -> Case:
     )
 
 
-_SHAPED = (ORJSON, f"{MAP_TRANSFORM}, one column", "flow transform vectorised.py")
+_SHAPED = (
+    ORJSON,
+    f"{MAP_TRANSFORM}, one column",
+    "flow transform vectorised.py",
+    "flow transform columns.py",
+)
 
 CASES = PEERS + FLOW_CASES
 SHAPE_CASES = tuple(_of_shape(case, shape) for shape in data.SHAPES for case in CASES if case.name in _SHAPED)

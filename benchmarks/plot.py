@@ -61,20 +61,23 @@ def _draw_growth(points: list[Point], path: Path) -> None:
         "streams": ("streams, one record each in turn", lambda point: point["streams"]),
         "columns": ("columns", lambda point: int(point["shape"].split()[0])),
     }
-    figure, rows = plt.subplots(1, 3, figsize=(9, 3), layout="constrained", sharey=True)
+    figure, rows = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained", sharey=True)
+    names = [name for name, _ in _by_path(points)]
     for axes, (series, (label, size_of)) in zip(rows, panels.items(), strict=True):
         for name, group in _by_path([point for point in points if point["series"] == series]):
+            colour = COLOURS[names.index(name)]
             sizes = [size_of(point) for point in group]
             times = [
                 median(run["wall_s"] for run in point["runs"]) / point["records"] * 1e6 for point in group
             ]
-            axes.plot(sizes, times, "o-", markersize=3, label=name)
+            axes.plot(sizes, times, "o-", markersize=3, label=name, color=colour)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(label)
         _plain_ticks(axes)
     rows[0].set_ylabel("µs per record, start-up included")
-    rows[0].legend()
+    lines, labels = max((axes.get_legend_handles_labels() for axes in rows), key=lambda found: len(found[1]))
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels))
     _save(figure, path)
 
 

@@ -105,6 +105,8 @@ def function_error(
     hint = None
     if isinstance(exc, KeyError):
         hint = f"Is the column selected, and spelt as in the SCHEMA? Its columns are: {shown}."
+        if function.columns is not None:
+            hint = f"It sees what its columns=[...] names, and the key: {shown}."
     return TransformError(
         f"{function.path.name}{where}, function '{function.name}', stream '{stream}': {reason}.",
         hint or f"Columns: {shown}.",

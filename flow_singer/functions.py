@@ -35,6 +35,7 @@ class _Options:
     mode: Mode = "batch"
     check_split: bool = True
     incremental: bool = False
+    columns: tuple[str, ...] | None = None
 
 
 def transform(
@@ -45,6 +46,7 @@ def transform(
     batch: bool = False,
     rows: bool = False,
     incremental: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> Callable[[F], F]:
     """Say what a function of the user's file does; the function itself stays as it is.
 
@@ -58,6 +60,8 @@ def transform(
             split check off.
         rows: it takes one record (a dict) and returns one, None, or several.
         incremental: a `whole` function that is meant to see only what is new since the last run.
+        columns: the columns it sees beside the key; all others stay with their rows as they came, unread.
+            Wide records cost a fraction of the time then.
 
     Raises:
         TypeError: the arguments contradict each other.
@@ -73,6 +77,10 @@ def transform(
         raise TypeError("transform: a function of several streams needs whole=True")
     if isinstance(key, str):
         raise TypeError(f'transform: key must be a list of names: key=["{key}"]')
+    if isinstance(columns, str):
+        raise TypeError(f'transform: columns must be a list of names: columns=["{columns}"]')
+    if columns is not None and (whole or rows):
+        raise TypeError("transform: columns= is for functions of batches, not for whole= or rows=")
     targets: dict[str, list[str] | None] | None = None
     if isinstance(into, str):
         targets = {into: None}
@@ -80,9 +88,17 @@ def transform(
         targets = {name: None if keys is None else list(keys) for name, keys in into.items()}
     elif into is not None:
         targets = dict.fromkeys(into)
+    if columns is not None and targets is not None and len(targets) > 1:
+        raise TypeError("transform: columns= needs one result, as its rows take the other columns along")
     mode: Mode = "whole" if whole else "rows" if rows else "batch"
     options = _Options(
-        streams, targets, None if key is None else list(key), mode, not (batch or rows), incremental
+        streams,
+        targets,
+        None if key is None else list(key),
+        mode,
+        not (batch or rows),
+        incremental,
+        None if columns is None else tuple(columns),
     )
 
     def mark(function: F) -> F:
@@ -105,6 +121,7 @@ class StreamFunction:
         mode: how it is called.
         check_split: whether the split check applies.
         incremental: whether it may see only an increment.
+        columns: the columns that it sees beside the key; None: all.
         declared: whether `@transform` says that it is a transform.
         path: the file.
         line: the line of its `def`.
@@ -119,6 +136,7 @@ class StreamFunction:
     mode: Mode
     check_split: bool
     incremental: bool
+    columns: tuple[str, ...] | None
     declared: bool
     path: Path
     line: int
@@ -268,6 +286,7 @@ def _describe(value: Callable[..., Any], path: Path) -> StreamFunction:
         options.mode,
         options.check_split,
         options.incremental,
+        options.columns,
         declared,
         path,
         line,

@@ -68,7 +68,9 @@ class Run(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(Envelope)
-_RECORD_BEGIN = re.compile(rb'\{"type": ?"RECORD", ?"stream": ?"([^"\\]+)", ?"record": ?\{')
+RECORD_BEGIN = re.compile(rb'\{"type": ?"RECORD", ?"stream": ?"([^"\\]+)", ?"record": ?\{')
+"""How most taps begin a RECORD line; the group is the stream's name."""
+
 MOST_BREAKS = 32
 """A block with more lines that begin otherwise (interleaved streams) is taken line by line."""
 
@@ -194,7 +196,7 @@ class MessageReader:
 
     def _plain_begin(self, data: bytes) -> re.Match[bytes] | None:
         """How a block's first line begins, where it is a record of a wanted stream, written as most taps do."""
-        begin = _RECORD_BEGIN.match(data)
+        begin = RECORD_BEGIN.match(data)
         if begin is None or begin[1].decode("utf-8", "replace") not in self.wanted:
             return None
         return begin
@@ -211,12 +213,13 @@ class MessageReader:
             yield self._plain_run(data[start:] if start else data, count - done)
 
     def _plain_run(self, data: bytes, count: int) -> Run:
-        begin = _RECORD_BEGIN.match(data)
+        begin = RECORD_BEGIN.match(data)
         return self._record_run(begin[1].decode("utf-8", "replace") if begin else "", data, count)
 
     def _decoded_runs(self, data: bytes) -> Iterator[Run]:
         try:
             envelopes = _decoder.decode_lines(data)
+            check_text(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             yield from self._careful_runs(data)
             return
@@ -293,9 +296,13 @@ class MessageReader:
 
     def _decode_line(self, line: bytes) -> Envelope:
         try:
-            return _decoder.decode(line)
+            envelope = _decoder.decode(line)
+            if not (self._decodes and envelope.type == "RECORD" and envelope.stream in self.wanted):
+                check_text(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
+        else:
+            return envelope
         # The strict reader refuses NaN and lone surrogates, which Python taps do write: a line that only
         # passes may hold them.
         try:
@@ -330,6 +337,12 @@ class MessageReader:
             raise error
         self._reject(self.line_number + 1, line, error)
         self.line_number += 1
+
+
+def check_text(data: bytes) -> None:
+    """Raise `UnicodeDecodeError` where it is not UTF-8: the JSON reader looks at no text that it skips."""
+    if not data.isascii():
+        data.decode()
 
 
 _NEEDS_STREAM = frozenset({"RECORD", "SCHEMA", "ACTIVATE_VERSION", "BATCH"})

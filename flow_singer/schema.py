@@ -10,7 +10,7 @@ Source: JSON Schema (drafts 4 to 2020-12) as taps write it; Table Schema, Data P
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -80,13 +80,18 @@ class StreamSchema:
 
     Args:
         message: the decoded SCHEMA message.
+        read: names of the properties whose values somebody reads, beside the key; None for all.
+
+    Attributes:
+        properties: those that are read.
+        unread: the others, by name: their values stay JSON text, as those of keys that no SCHEMA declares.
 
     Raises:
         MessageError: it has no object in `schema`, `key_properties` is not a list of names, or a text in it
             has a lone surrogate.
     """
 
-    def __init__(self, message: Mapping[str, Any]) -> None:
+    def __init__(self, message: Mapping[str, Any], *, read: Collection[str] | None = None) -> None:
         self.stream: str = message["stream"]
         schema = message.get("schema")
         if not isinstance(schema, Mapping):
@@ -107,10 +112,13 @@ class StreamSchema:
         self.bookmark_properties = _names(message, "bookmark_properties")
         root = resolve(schema, schema)
         properties = root.get("properties")
-        self.properties: dict[str, Property] = {
-            name: read_property(name, sub, schema)
-            for name, sub in (properties if isinstance(properties, Mapping) else {}).items()
-        }
+        self.properties: dict[str, Property] = {}
+        self.unread: dict[str, Property] = {}
+        self.read = read
+        wanted = None if read is None else {*read, *self.key_properties}
+        for name, sub in (properties if isinstance(properties, Mapping) else {}).items():
+            place = self.properties if wanted is None or name in wanted else self.unread
+            place[name] = read_property(name, sub, schema)
         self.required: frozenset[str] = frozenset(required_names(root))
 
     def __eq__(self, other: object) -> bool:

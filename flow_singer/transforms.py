@@ -217,7 +217,12 @@ class Transformer:
             self._outputs.let_pass(stream)
             self._out.schema(line)
             return
-        schema = StreamSchema(decode_object(line, run.first_line))
+        schema = StreamSchema(decode_object(line, run.first_line), read=function.columns)
+        if unknown := [name for name in function.columns or () if name not in schema.properties]:
+            raise TransformError(
+                f"{function.where} wants to see {', '.join(map(repr, unknown))}, which stream '{stream}' lacks.",
+                f"Is it selected, and spelt as in the SCHEMA? Its columns are: {', '.join([*schema.properties, *schema.unread])}.",
+            )
         buffer = self._buffers.get(stream)
         if buffer is not None:
             if buffer.schema == schema:
@@ -370,6 +375,12 @@ class Transformer:
         stream = buffer.schema.stream
         if not result.outputs:
             self._met.dropped(buffer.function, stream, result.batch.count)
+        if buffer.schema.unread and len(result.outputs) > 1:
+            raise TransformError(
+                f"{buffer.function.where} returned {len(result.outputs)} tables, of which one can take the columns "
+                "along that it does not see.",
+                "Return one table, or let it see all columns: leave columns= out.",
+            )
         for output in result.outputs:
             self._outputs.write(buffer.function, output, buffer.schema, result.batch)
 

@@ -21,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ from flow_singer.fields import field_of
 from flow_singer.linenumbers import each_line
 from flow_singer.messages import MessageReader
 from flow_singer.schema import StreamSchema, widen, with_null, without_null
+from flow_singer.tabular import columns
 
 ROUND_EXAMPLES = 200
+columns.is_worth_it = lambda read, unread: True  # type: ignore[assignment]
 COUNTS: Counter[str] = Counter()
 TARGETS: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {}
 FORMS = {
@@ -280,16 +283,38 @@ class _Number:
         return f"{'-' * self.negative}{self.digits}e{self.power}"
 
 
-@target(typed_streams(), MUTATIONS, CUTS, st.integers(1, 7), st.sampled_from(sorted(FORMS)), st.booleans())
+@target(
+    typed_streams(),
+    MUTATIONS,
+    CUTS,
+    st.integers(1, 7),
+    st.sampled_from(sorted(FORMS)),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
 def transform(
-    stream: Typed, mutations: list[Mutation], cuts: list[int], size: int, form: str, undeclared: bool
+    stream: Typed,
+    mutations: list[Mutation],
+    cuts: list[int],
+    size: int,
+    form: str,
+    undeclared: bool,
+    beside: bool,
+    some: bool,
 ) -> None:
-    lines = mutated(stream.lines, mutations)
+    functions = FUNCTIONS[form]
+    if some and form == "batch":
+        functions = [replace(one, columns=tuple(sorted(stream.kinds)[:2])) for one in functions]
+    lines = stream.lines
+    if beside:
+        lines = [line.removesuffix(b"}\n") + b',"time_extracted":"t"}\n' for line in lines]
+    lines = mutated(lines, mutations)
     if undeclared:
         lines = [record_line({**row, "more": "[1.50]"}) for row in stream.rows[:1]] + lines
     data = stream.head + b"".join(lines)
     try:
-        out = push(FUNCTIONS[form], blocks_of(data, cuts), batch_records=size, reject=True)
+        out = push(functions, blocks_of(data, cuts), batch_records=size, reject=True)
     except TransformError as error:
         if form != "rows" or "a column's name has a lone surrogate" not in error.message:
             raise  # else a column that no SCHEMA has, under a name that no SCHEMA can have

@@ -275,3 +275,22 @@ def test_a_message_without_type_or_stream_is_rejected_like_any_bad_line(bad: byt
     runs = read(data, decodes=decodes, reject=lambda n, line, error: seen.append((n, line)))
     assert seen == [(2, bad)]
     assert [(run.type, run.first_line) for run in runs] == [("RECORD", 1), ("STATE", 3)]
+
+
+@pytest.mark.parametrize("decodes", [False, True])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"type":"RECORD","stream":"b","record":{"t":"\xff"}}',
+        b'{"type":"STATE","value":"\xed\xa0\x80"}',
+        b'{"type":"OTHER","x":"\xc3"}',
+    ],
+)
+def test_a_message_that_only_passes_must_be_utf_8_too(bad: bytes, decodes: bool) -> None:
+    seen: list[tuple[int, bytes]] = []
+    data = record("b", {"t": "ä"}) + bad + b"\n" + state("ä")
+    runs = read(data, decodes=decodes, reject=lambda n, line, error: seen.append((n, line)))
+    assert [run.first_line for run in runs] == [1, 3]
+    assert seen == [(2, bad)]
+    with pytest.raises(MessageError, match=r"Line 2 is not a Singer message .*utf-8"):
+        read(data, decodes=decodes)

@@ -24,7 +24,7 @@ PUBLIC = {
     "transform": (
         "(*streams: 'str', into: 'str | Sequence[str] | Mapping[str, Sequence[str] | None] | None' = None,"
         " key: 'Sequence[str] | None' = None, whole: 'bool' = False, batch: 'bool' = False, rows: 'bool' = False,"
-        " incremental: 'bool' = False) -> 'Callable[[F], F]'"
+        " incremental: 'bool' = False, columns: 'Sequence[str] | None' = None) -> 'Callable[[F], F]'"
     ),
 }
 

@@ -136,7 +136,7 @@ def test_an_error_that_no_row_is_to_blame_for_names_the_batch_and_rejects_nothin
 
 
 @pytest.mark.parametrize("place", ["record", "envelope"])
-@pytest.mark.parametrize("form", ["batch", "whole"])
+@pytest.mark.parametrize("form", FORMS)
 def test_bytes_that_are_no_utf8_are_named_with_their_line(tmp_path: Path, form: str, place: str) -> None:
     bad = b'"\xff"'
     lines = [
@@ -145,15 +145,13 @@ def test_bytes_that_are_no_utf8_are_named_with_their_line(tmp_path: Path, form: 
         if place == "record"
         else b'{"type":"RECORD","stream":"s","record":{},"time_extracted":%s}' % bad,
     ]
-    out = push(
-        functions_of(FORMS[form], tmp_path),
-        schema("s", {"o": NESTED}) + b"\n".join(lines) + b"\n",
-        reject=True,
-    )
-    assert out.records("s") == [{"o": {"a": "é"}}]
-    ((number, stream, line, error),) = out.rejects
-    assert (number, stream, line) == (3, "s", lines[1])
-    assert "not UTF-8" in error.message
+    head, data = schema("s", {"o": NESTED}), b"\n".join(lines) + b"\n"
+    for blocks in ([head + data], [head, data]):
+        out = push(functions_of(FORMS[form], tmp_path), blocks, reject=True)
+        assert out.records("s") == [{"o": {"a": "é"}}]
+        ((number, stream, line, error),) = out.rejects
+        assert (number, stream, line) == (3, None if form == "rows" else "s", lines[1])
+        assert "utf-8" in error.message.lower()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -103,7 +103,8 @@ def command(
         os.dup2(2, 1)  # print() in the user's file must not end up among the messages
         result = transform_stream(specs, options, source=0, out=out, ahead=ahead)
     if result.rejects:
-        tell(f"{result.rejects} records set aside in {reject}.", rejects=result.rejects, file=str(reject))
+        records = "1 record" if result.rejects == 1 else f"{result.rejects:,} records"
+        tell(f"{records} set aside in {reject}.", rejects=result.rejects, file=str(reject))
     return EXIT_REJECTS if result.rejects else EXIT_OK
 
 

@@ -79,11 +79,12 @@ SIZE_BYTES = 8
 
 
 class Request(msgspec.Struct):
-    """Which decoder is to read lines, bytes and lines of each part, and at the first time the SCHEMA."""
+    """Which decoder is to read lines, bytes and lines of each part, and at the first time the SCHEMA and what is read."""
 
     decoder: int
     parts: list[tuple[int, int]]
     schema: dict[str, Any] | None = None
+    read: list[str] | None = None
 
 
 class Ahead:
@@ -231,17 +232,18 @@ class _Worker:
 
     def send(self, task: Task) -> None:
         """Have lines decoded."""
-        schema = None
+        schema = read = None
         number = self._decoders.get(task.decoder)
         if number is None:
             number = self._decoders[task.decoder] = len(self._decoders)
             schema = dict(task.decoder.schema.message)
+            read = None if task.decoder.schema.read is None else list(task.decoder.schema.read)
         slot, _ = self._slots[self._sent % len(self._slots)]
         self._sent += 1
         try:
             write_at_start(slot, [part.data for part in task.parts])
             if self._process.stdin is not None:
-                request = Request(number, [_extent(part) for part in task.parts], schema)
+                request = Request(number, [_extent(part) for part in task.parts], schema, read)
                 write_all(self._process.stdin.fileno(), msgspec.json.encode(request) + b"\n")
         except OSError:
             self._gone = True

@@ -30,6 +30,10 @@ CARRIERS: dict[Kind, pa.DataType] = {
 """How kinds are carried; all others are JSON text."""
 
 
+ENVELOPE_KEYS = ("time_extracted", "version", "sequence")
+"""Keys that taps put beside `record`, in the order in which they are written."""
+
+
 class Column(NamedTuple):
     """The carrier of one property.
 
@@ -55,6 +59,8 @@ class Batch:
         envelope: JSON text of what stood beside `record`, per key; null where a line lacked it.
         count: number of records.
         lines: numbers of the lines they came from.
+        rest: JSON text of the members of each record that are in no column, as nobody reads them, a comma behind
+            each; None where there are none.
         shown: what a frame showed of dates and numbers, to tell later which of them were changed.
     """
 
@@ -64,6 +70,7 @@ class Batch:
     envelope: dict[str, pa.Array]
     count: int
     lines: LineNumbers = ()
+    rest: pa.Array | None = None
     shown: dict[str, np.ndarray] = field(default_factory=dict)
 
     def line_of(self, row: int) -> int:
@@ -85,6 +92,7 @@ def slice_batch(batch: Batch, start: int, stop: int) -> Batch:
         {key: texts[start:stop] for key, texts in batch.envelope.items()},
         stop - start,
         slice_lines(batch.lines, start, stop),
+        None if batch.rest is None else batch.rest[start:stop],
     )
 
 
@@ -105,7 +113,12 @@ def concat_batches(schema: StreamSchema, batches: Sequence[Batch]) -> Batch:
         ]
         envelope[key] = pa.concat_arrays(filled)
     lines = joined_lines(batch.lines for batch in batches)
-    return Batch(schema, columns, undeclared, envelope, sum(batch.count for batch in batches), lines)
+    rest = None
+    if any(batch.rest is not None for batch in batches):
+        rest = pa.concat_arrays(
+            [pa.array([""] * b.count, TEXT) if b.rest is None else b.rest for b in batches]
+        )
+    return Batch(schema, columns, undeclared, envelope, sum(batch.count for batch in batches), lines, rest)
 
 
 def _empty_batch(schema: StreamSchema) -> Batch:

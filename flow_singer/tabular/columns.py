@@ -18,14 +18,11 @@ from flow_singer.errors import DataError, MessageError, RecordError
 from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, runs_of, without_line
 from flow_singer.messages import bad_line, decode_object, excerpt
 from flow_singer.schema import Kind, Property, StreamSchema
-from flow_singer.tabular.batch import CARRIERS, Batch, Column, concat_batches
+from flow_singer.tabular.batch import CARRIERS, ENVELOPE_KEYS, Batch, Column, concat_batches
 from flow_singer.tabular.literals import IntegerText, NotANumber, NumberText, dump, json_type
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.text import TEXT
-
-ENVELOPE_KEYS = ("time_extracted", "version", "sequence")
-"""Keys that taps put beside `record`, in the order in which they are written."""
-
+from flow_singer.tabular.text import TEXT, texts_of
+from flow_singer.tabular.unread import Separator, is_worth_it
 
 _ABSENT = msgspec.Raw(b"")
 Reject = Callable[[int, bytes, DataError], None]
@@ -45,7 +42,16 @@ class RecordDecoder:
         self, schema: StreamSchema, *, nan: Literal["error", "null"] = "error", reject: Reject | None = None
     ) -> None:
         self.schema = schema
-        self.undeclared: list[str] = []
+        self._separator: Separator | None = None
+        if (
+            schema.unread
+            and is_worth_it(len(schema.properties), len(schema.unread))
+            and not any(map(_ODD_NAME.search, schema.properties))
+        ):
+            self._separator = Separator(schema.properties)
+        self.undeclared: list[str] = [] if self._separator else list(schema.unread)
+        """Keys that are no properties of the schema, or none that is read."""
+        self._part: Part | None = None
         self._envelope_keys: list[str] = []
         self._nan = nan
         self._reject = reject
@@ -98,8 +104,28 @@ class RecordDecoder:
             RecordError: a record does not fit the SCHEMA; names stream, line and property.
             MessageError: a line is no message.
         """
-        batches = [self._decode_part(*part) for part in parts]
+        batches = [self._decode_whole(part) for part in parts]
         return batches[0] if len(batches) == 1 else concat_batches(self.schema, batches)
+
+    def _decode_whole(self, part: Part) -> Batch:
+        self._part = part
+        if self._separator is None:
+            return self._decode_part(*part)
+        read, rest = self._separator.separate(part)
+        batch = self._decode_part(*read)
+        if rest is not None and batch.count < len(rest):
+            kept = set(each_line(batch.lines))
+            rest = rest.filter(pa.array([number in kept for number in each_line(part.lines)]))
+        batch.rest = rest
+        return batch
+
+    def _set_aside(self, number: int, line: bytes, error: DataError) -> None:
+        """Reject a line, or raise where nobody takes it."""
+        if self._reject is None:
+            raise error from None
+        if self._separator is not None and self._part is not None:
+            line = line_at(*self._part, number)
+        self._reject(number, line, error)
 
     def _decode_part(self, data: bytes, lines: LineNumbers) -> Batch:
         where = lines
@@ -116,11 +142,8 @@ class RecordDecoder:
             try:
                 return self._batch(messages, where)
             except _MisfitError as misfit:
-                error = self._misfit(misfit, where)
-                if self._reject is None:
-                    raise error from None
                 number = line_of(where, misfit.row)
-                self._reject(number, line_at(data, lines, number), error)
+                self._set_aside(number, line_at(data, lines, number), self._misfit(misfit, number))
                 del messages[misfit.row]
                 where = without_line(where, number)
 
@@ -147,12 +170,11 @@ class RecordDecoder:
         for i, key in enumerate(self._envelope_keys):
             raw = [*map(attrgetter(f"e{i}"), messages)]
             if raw.count(_ABSENT) < len(raw):
-                texts = _texts_of(*_raw_bytes(key, raw))
+                texts = texts_of(*_raw_bytes(key, raw))
                 envelope[key] = pc.if_else(pc.equal(texts, ""), pa.scalar(None, TEXT), texts)
         return Batch(self.schema, columns, undeclared, envelope, len(messages), lines)
 
-    def _misfit(self, misfit: _MisfitError, where: LineNumbers) -> RecordError:
-        number = line_of(where, misfit.row)
+    def _misfit(self, misfit: _MisfitError, number: int) -> RecordError:
         return self._error(number, self.schema.properties.get(misfit.name), misfit.reason, misfit.text)
 
     # -- the exact slow path: finds what the fast one refused, and takes what is legal --------------------
@@ -169,9 +191,7 @@ class RecordDecoder:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     messages.append(self._decode_leniently(line, number))
             except (RecordError, MessageError) as error:
-                if self._reject is None:
-                    raise
-                self._reject(number, line, error)
+                self._set_aside(number, line, error)
                 continue
             kept.append(number)
         return messages, runs_of(kept)
@@ -364,7 +384,7 @@ def _json_column(name: str, cells: Sequence[msgspec.Raw], *, numbers: bool) -> C
         cell = bytes(cells[row]).decode()
         raise _MisfitError(row, name, cell, f"expected number, got {json_type(json.loads(cell))}")
     valid = pa.array(~null) if null.any() else None
-    return Column(_texts_of(data, offsets, valid), True, pa.array(missing) if missing.any() else None)
+    return Column(texts_of(data, offsets, valid), True, pa.array(missing) if missing.any() else None)
 
 
 _BEGINS_NUMBER = np.isin(np.arange(256), list(b"-0123456789"))
@@ -382,15 +402,6 @@ def _raw_bytes(name: str, cells: Sequence[msgspec.Raw]) -> tuple[bytes, np.ndarr
     offsets = np.zeros(len(cells) + 1, dtype="int64")
     np.cumsum(np.fromiter(map(len, cells), dtype="int64", count=len(cells)), out=offsets[1:])
     return data, offsets
-
-
-def _texts_of(data: bytes, offsets: np.ndarray, valid: pa.BooleanArray | None = None) -> pa.Array:
-    return pa.LargeStringArray.from_buffers(
-        len(offsets) - 1,
-        pa.py_buffer(offsets),
-        pa.py_buffer(data),
-        None if valid is None else valid.buffers()[1],
-    )
 
 
 def _not_utf8(cells: Sequence[msgspec.Raw]) -> Iterator[tuple[int, str]]:

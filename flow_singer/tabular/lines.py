@@ -7,7 +7,7 @@ again only when it changed: targets answer each SCHEMA with DDL or a new buffer.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from flow_singer.schema import (
 )
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.cells import Cells, Source, encode_column, encode_values
-from flow_singer.tabular.matching import envelope_of, match_rows, take_column, take_undeclared
+from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_column, take_undeclared
 from flow_singer.tabular.rows import RowBatch, RowWriter
 from flow_singer.tabular.text import TEXT, join, text_bytes
 
@@ -97,6 +97,10 @@ class OutputStream:
         if batch is not None and rows is not None:
             columns = {name: take_column(one, rows) for name, one in batch.columns.items()}
             undeclared = {name: take_undeclared(one, rows) for name, one in batch.undeclared.items()}
+        rest = None
+        if batch is not None and schema is not None and schema.unread:
+            self._check_unread(schema, arrays, rows)
+            rest = batch.rest if batch.rest is None or isinstance(rows, slice) else batch.rest.take(rows)
         cells = {}
         for name, array in arrays.items():
             source = None
@@ -111,12 +115,27 @@ class OutputStream:
                 ) from exc
         nowhere = rows.is_null() if isinstance(rows, pa.Array) else None
         blocks = self._write(
-            cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere
+            cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere, rest
         )
         if is_whole and self.key_properties:
             before = {} if batch is None else {name: json_texts(one) for name, one in batch.columns.items()}
             self._check_unique({name: cell.texts for name, cell in cells.items()}, before)
         return blocks
+
+    def _check_unread(self, schema: StreamSchema, names: Iterable[str], rows: Rows | None) -> None:
+        """Make sure that each row has one record to take what the function did not see from."""
+        if taken := [name for name in names if name in schema.unread]:
+            raise TransformError(
+                f"stream '{self.name}': the function makes a column {taken[0]!r}, but the stream has one of that "
+                "name, which it does not see.",
+                f"Let it see that: columns=[..., {json.dumps(taken[0])}].",
+            )
+        if rows is None or (isinstance(rows, pa.Array) and rows.null_count):
+            raise TransformError(
+                f"stream '{self.name}': nothing tells which records some rows of the result came from, and so what "
+                "stands in the columns that the function does not see.",
+                "Keep the index and the key of the frame, or let it see all columns: leave columns= out.",
+            )
 
     def _check_unique(self, texts: Mapping[str, pa.Array], before: Mapping[str, pa.Array]) -> None:
         key = self.key_properties
@@ -207,6 +226,7 @@ class OutputStream:
         undeclared: Mapping[str, Column],
         envelope: Mapping[str, pa.Array | str],
         nowhere: pa.Array | None = None,
+        rest: pa.Array | None = None,
         *,
         sparse: bool = False,
     ) -> list[bytes | memoryview]:
@@ -215,12 +235,15 @@ class OutputStream:
         omitted = _omitted(cells, columns)
         self._lacking |= omitted.keys()
         for name, cell in cells.items():
-            self._learn(name, cell)
+            self._learn(name, cell.property)
             if cell.texts.null_count > (pc.sum(omitted[name]).as_py() if name in omitted else 0):
                 self._allow_null(name)
             if cell.not_finite:
                 self.not_finite[name] = self.not_finite.get(name, 0) + cell.not_finite
-        missing = sorted(self._properties.keys() - cells.keys()) if count else []
+        unread = {} if schema is None else schema.unread
+        for name, one in unread.items():
+            self._learn(name, dict(one.json_schema))
+        missing = sorted(self._properties.keys() - cells.keys() - unread.keys()) if count else []
         if sparse:
             self._lacking.update(missing)
             missing = []
@@ -229,21 +252,21 @@ class OutputStream:
         self._check_keys(cells, columns, nowhere)
         blocks = self._schema_if_new()
         if count:
-            blocks.append(self._record_lines(cells, missing, count, omitted, undeclared, envelope))
+            blocks.append(self._record_lines(cells, missing, count, omitted, undeclared, envelope, rest))
             self.records += count
         return blocks
 
-    def _learn(self, name: str, cell: Cells) -> None:
+    def _learn(self, name: str, found: dict[str, Any] | None) -> None:
         known = self._properties.get(name)
         if name in self._declared:
             self._properties[name] = self._declared[name]
-        elif cell.property is None:
+        elif found is None:
             if known is None:
                 self._valueless[name] = None
         elif known is None:
-            self._properties[name] = cell.property
-        elif known != cell.property:
-            self._properties[name] = widen(known, cell.property, self._root)
+            self._properties[name] = found
+        elif known != found:
+            self._properties[name] = widen(known, found, self._root)
 
     def _allow_null(self, name: str) -> None:
         if name not in self._properties:
@@ -320,11 +343,13 @@ class OutputStream:
 
     def _message(self) -> dict[str, Any]:
         key = self.key_properties
-        properties = {
-            name: without_null(one) if name in key and self._made_up(name) else one
-            for name, one in self._properties.items()
-        }
         base = self._root
+        properties = {
+            name: without_null(self._properties[name])
+            if name in key and self._made_up(name)
+            else self._properties[name]
+            for name in self._order(base)
+        }
         required = [name for name in required_names(base) if name in properties and name not in self._lacking]
         base.pop("required", None)
         if required:
@@ -345,8 +370,16 @@ class OutputStream:
             message["bookmark_properties"] = [b for b in inputs[0].bookmark_properties if b in properties]
         return message
 
+    def _order(self, root: Mapping[str, Any]) -> list[str]:
+        """The names of the properties: as the function left them, or where it did not see all, as they came in."""
+        names = list(self._properties)
+        if not any(schema.unread for schema in self._inputs.values()):
+            return names
+        came = [name for name in root.get("properties") or {} if name in self._properties]
+        return list(dict.fromkeys([*came, *names]))
+
     def _made_up(self, name: str) -> bool:
-        return not any(name in schema.properties for schema in self._inputs.values())
+        return not any(name in schema.properties or name in schema.unread for schema in self._inputs.values())
 
     def _record_lines(
         self,
@@ -356,6 +389,7 @@ class OutputStream:
         omitted: Mapping[str, pa.Array],
         undeclared: Mapping[str, Column],
         envelope: Mapping[str, pa.Array | str],
+        rest: pa.Array | None,
     ) -> memoryview:
         always: list[tuple[str, Cells]] = []
         sometimes: list[pa.Array] = []
@@ -377,6 +411,12 @@ class OutputStream:
         parts: list[Any] = [
             pa.scalar(f'{{"type":"RECORD","stream":{json.dumps(self.name)},"record":{{', TEXT)
         ]
+        if (
+            rest is not None and always
+        ):  # first, so that of two members of one name ours is the one that counts
+            parts.append(rest)
+        elif rest is not None:
+            sometimes.insert(0, pc.if_else(pc.equal(rest, ""), "", join(",", pc.utf8_rtrim(rest, ", \t\r"))))
         if always:
             quote = ""  # that ends the value before
             for position, (label, cell) in enumerate(always):

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from flow_singer.errors import DataError, RecordError, TransformError
 from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, runs_of
-from flow_singer.messages import bad_line, excerpt
+from flow_singer.messages import bad_line, check_text, excerpt
 from flow_singer.schema import read_property
-from flow_singer.tabular.columns import ENVELOPE_KEYS, field_name
+from flow_singer.tabular.batch import ENVELOPE_KEYS
+from flow_singer.tabular.columns import field_name
 from flow_singer.tabular.decode import written_float
 from flow_singer.tabular.objects import json_hook
 from flow_singer.tabular.parts import Part
@@ -118,6 +119,7 @@ def decode_rows(
     """
     data, lines = part
     try:
+        check_text(data)
         messages = _decoder.decode_lines(data)
         if len(messages) == count_lines(lines):
             return RowBatch(messages, part, lines, {})
@@ -144,6 +146,7 @@ def _decode_carefully(
     text: bytes, number: int, nan: Literal["error", "null"]
 ) -> tuple[Message, dict[str, str]]:
     try:
+        check_text(text)
         return _decoder.decode(text), {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass

@@ -48,3 +48,13 @@ def text_bytes(texts: pa.Array) -> memoryview:
     offsets = np.frombuffer(texts.buffers()[1], dtype="int64")[texts.offset : texts.offset + len(texts) + 1]
     data = texts.buffers()[2]
     return memoryview(data)[int(offsets[0]) : int(offsets[-1])] if data is not None else memoryview(b"")
+
+
+def texts_of(data: bytes, offsets: np.ndarray, valid: pa.BooleanArray | None = None) -> pa.Array:
+    """Texts that lie side by side in `data`, each from one of the n + 1 offsets to the next, without a copy."""
+    return pa.LargeStringArray.from_buffers(
+        len(offsets) - 1,
+        pa.py_buffer(offsets),
+        pa.py_buffer(data),
+        None if valid is None else valid.buffers()[1],
+    )

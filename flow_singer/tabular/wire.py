@@ -28,6 +28,9 @@ def write_batch(batch: Batch, file: IO[bytes], *, compression: Literal["lz4"] | 
     for key, texts in batch.envelope.items():
         labels.append(("envelope", key, True, False))
         arrays.append(texts)
+    if batch.rest is not None:
+        labels.append(("rest", "", True, False))
+        arrays.append(batch.rest)
     table = pa.record_batch(arrays, names=[str(i) for i in range(len(arrays))])
     meta = msgspec.json.encode((labels, batch.count, batch.lines))
     meta += b" " * (-len(meta) % _SIZE_BYTES)  # Arrow's buffers are aligned
@@ -46,11 +49,14 @@ def from_bytes(data: Any, schema: StreamSchema) -> Batch:
     arrays = iter(table.columns)
     columns: dict[str, dict[str, Column]] = {"declared": {}, "undeclared": {}}
     envelope = {}
+    rest = None
     for group, name, as_json, has_absent in labels:
         values = next(arrays)
         if group == "envelope":
             envelope[name] = values
+        elif group == "rest":
+            rest = values
         else:
             absent = next(arrays) if has_absent else None
             columns[group][name] = Column(values, as_json, absent)
-    return Batch(schema, columns["declared"], columns["undeclared"], envelope, count, lines)
+    return Batch(schema, columns["declared"], columns["undeclared"], envelope, count, lines, rest)

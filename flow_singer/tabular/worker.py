@@ -40,7 +40,7 @@ def main(descriptors: list[int]) -> None:
     for line, (lines, file) in zip(sys.stdin.buffer, slots, strict=False):
         request = request_decoder.decode(line)
         if request.schema is not None:
-            decoders[request.decoder] = RecordDecoder(StreamSchema(request.schema))
+            decoders[request.decoder] = RecordDecoder(StreamSchema(request.schema, read=request.read))
         size = 0
         with contextlib.suppress(FlowError):  # the first process finds it again, and knows what to do
             batch = decoders[request.decoder].decode(_parts(lines, request.parts))
