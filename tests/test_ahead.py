@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from command import Command
+from pushed import functions_of, record, schema, state, transformer
 from streams import messages, plain
 
 from flow_singer.errors import RecordError
@@ -19,6 +25,7 @@ from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch, json_texts
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
+from flow_singer.transforms import Transformer
 
 SCHEMA = StreamSchema(
     {
@@ -194,6 +201,106 @@ def test_small_streams_and_one_processor_start_no_process(monkeypatch: pytest.Mo
     one = Ahead()
     one.expect(1 << 30)
     assert one._worker is None
+
+
+def test_a_large_file_is_worth_it_before_anything_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGE_BYTES", 5)
+    for size in (4, 5):
+        (tmp_path / "in").write_bytes(b"x" * size)
+        with (tmp_path / "in").open("rb") as file, contextlib.closing(Ahead(2)) as one:
+            monkeypatch.setattr(module, "WORTH_IT_BYTES", 5)
+            one.expect_input(file.fileno())
+            assert (one._worker is not None) == (size == 5)
+    reading, writing = os.pipe()
+    os.write(writing, b"x" * 10)
+    with contextlib.closing(Ahead(2)) as one:
+        one.expect_input(reading)
+        assert one._worker is None, "nobody knows how much comes through a pipe"
+    os.close(reading)
+    os.close(writing)
+
+
+WATCHED = """
+import sys
+from flow_singer.tabular import ahead
+ahead.LARGE_BYTES = 1
+ahead.Ahead.expect = lambda self, size: print("expects", size, sys.modules.get("pandas"), file=sys.stderr)
+from flow_singer.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("arguments", [["transform", "--plain", "t.py"], ["load", "out/"]])
+def test_commands_start_it_for_a_large_file_before_they_load_pandas(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    (tmp_path / "t.py").write_text("def s(df):\n    return df\n")
+    data = plain(messages(1))
+    (tmp_path / "in").write_bytes(data)
+    with (tmp_path / "in").open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", WATCHED, *arguments],
+            stdin=file,
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+            timeout=90,
+        )
+    assert done.stderr.decode().splitlines()[0] == f"expects {len(data)} None"
+
+
+def test_it_has_work_in_hand_while_this_process_works_on_a_batch(ahead: Ahead) -> None:
+    in_hand: list[int] = []
+    decoder = RecordDecoder(SCHEMA)
+    for number in range(60):
+        first = 1 + number * 20
+        ahead.decode(decoder, [Part(lines(first, 20), [(first, 20)])], lambda _: in_hand.append(ahead._sent))
+    before_the_end = list(in_hand)
+    ahead.drain()
+    assert len(in_hand) == 60
+    assert before_the_end
+    assert min(before_the_end) >= 2
+
+
+def test_buffers_that_are_handed_over_together_do_not_wait_for_one_another(tmp_path: Path) -> None:
+    code = "@transform('s*')\ndef f(df):\n    return df\n"
+    said: list[str] = []
+
+    class Watched(Ahead):
+        def decode(self, decoder: RecordDecoder, parts: Any, then: Any) -> None:
+            said.append(decoder.schema.stream)
+            super().decode(decoder, parts, then)
+
+        def drain(self) -> None:
+            super().drain()
+            said.append("drained")
+
+    one, out = transformer(functions_of(code, tmp_path), ahead=Watched(1))
+    for name in ("s1", "s2", "s3"):
+        one.push(schema(name, {"id": {}}) + record(name, {"id": 1}))
+    said.clear()
+    one.finish(complete=True)
+    assert [word for word in said if word != "drained"] == ["s1", "s2", "s3"]
+    # one processor drains before it decodes; what is in hand is waited for once, at the end
+    assert said == ["s1", "drained", "s2", "drained", "s3", "drained", "drained"]
+    assert len(out.of("RECORD")) == 3
+
+
+def test_a_state_costs_nothing_until_something_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[None] = []
+    monkeypatch.setattr(Transformer, "_release_states", lambda self: looked.append(None))
+    code = "@transform('s*')\ndef f(df):\n    return df\n"
+    one, _ = transformer(functions_of(code, tmp_path))
+    names = [f"s{n}" for n in range(100)]
+    one.push(b"".join(schema(name, {"id": {}}) for name in names))
+    for turn in range(20):
+        one.push(b"".join(record(name, {"id": turn}) for name in names) + state({"turn": turn}))
+    assert looked == []
+    assert len(one._states) == 20
 
 
 def test_the_second_process_does_without_pandas(ahead: Ahead) -> None:
