@@ -39,7 +39,7 @@ WORTH_IT_BYTES = 32 << 20
 """How much must have come before the second process is started: it takes as long to start as this one takes to
 decode so much, and a stream that has brought so much will likely bring more."""
 
-LARGE_BYTES = 256 << 20
+LARGE_BYTES = 64 << 20
 """A file of this size is worth it before anything has come, whatever else it holds than records."""
 
 DEPTH = 3
