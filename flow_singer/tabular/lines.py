@@ -17,21 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
-from flow_singer.schema import (
-    StreamSchema,
-    inferred,
-    read_property,
-    required_names,
-    resolve,
-    widen,
-    with_null,
-    without_null,
-)
+from flow_singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.cells import Cells, Source, encode_column, encode_values
 from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_column, take_undeclared
+from flow_singer.tabular.outputschema import OutputSchema
+from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
-from flow_singer.tabular.text import TEXT, join, text_bytes
 
 
 class OutputStream:
@@ -49,21 +41,18 @@ class OutputStream:
         self.name = name
         self.records = 0
         self.not_finite: dict[str, int] = {}
-        self._key = None if key is None else list(key)
-        self._declared: dict[str, Any] = dict(declared or {})
-        self._properties: dict[str, dict[str, Any]] = {}
-        self._valueless: dict[str, None] = {}
+        self._schema = OutputSchema(name, key, declared)
         self._sent: bytes | None = None
         self._row_writer: RowWriter | None = None
-        self._inputs: dict[str, StreamSchema] = {}
-        self._lacking: set[str] = set()
-        """Columns whose key some record lacks."""
 
     def declare(self, properties: Mapping[str, Any], key: Sequence[str] | None) -> None:
         """Take a schema that a function returned beside its data."""
-        self._declared.update(properties)
-        if key and self._key is None:
-            self._key = list(key)
+        self._schema.declare(properties, key)
+
+    @property
+    def key_properties(self) -> list[str]:
+        """The key of the output."""
+        return self._schema.key_properties
 
     def write_frame(
         self,
@@ -170,7 +159,7 @@ class OutputStream:
         """
         if (
             self._sent is not None
-            and self._inputs.get(schema.stream) is schema
+            and self._schema.has_input(schema)
             and not sources.beside
             and (lines := self._write_plain_rows(records, sources, positions)) is not None
         ):
@@ -181,7 +170,7 @@ class OutputStream:
         for row in rows:
             names.update(dict.fromkeys(row))
         known = schema.properties
-        if keeps and self._inputs.get(schema.stream) is not schema and (unmet := known.keys() - names):
+        if keeps and not self._schema.has_input(schema) and (unmet := known.keys() - names):
             names.update(dict.fromkeys(unmet - sources.names(positions)))
         ordered = [name for name in known if name in names] + [name for name in names if name not in known]
         cells, columns = {}, {}
@@ -201,19 +190,13 @@ class OutputStream:
     ) -> bytes | None:
         """Lines of records that need no other SCHEMA than the last one; None where they may."""
         if self._row_writer is None:
-            message = self._message()
+            message = self._schema.message()
             self._row_writer = RowWriter(self.name, message["schema"], message["key_properties"])
         return self._row_writer.write(records, map(sources.messages.__getitem__, positions))
 
     def finish(self) -> list[bytes | memoryview]:
         """Send the SCHEMA once more where columns never had a value: they end as nullable text."""
-        pending = [name for name in self._valueless if name not in self._properties]
-        if not pending:
-            return []
-        for name in pending:
-            self._properties[name] = inferred("string")
-        self._valueless.clear()
-        return self._schema_if_new()
+        return self._schema_if_new() if self._schema.settle() else []
 
     # ------------------------------------------------------------------------------------------------
 
@@ -230,75 +213,36 @@ class OutputStream:
         *,
         sparse: bool = False,
     ) -> list[bytes | memoryview]:
+        out = self._schema
         if schema is not None:
-            self._inputs[schema.stream] = schema
+            out.add_input(schema)
         omitted = _omitted(cells, columns)
-        self._lacking |= omitted.keys()
+        out.lack(omitted)
         for name, cell in cells.items():
-            self._learn(name, cell.property)
+            out.learn(name, cell.property)
             if cell.texts.null_count > (pc.sum(omitted[name]).as_py() if name in omitted else 0):
-                self._allow_null(name)
+                out.allow_null(name)
             if cell.not_finite:
                 self.not_finite[name] = self.not_finite.get(name, 0) + cell.not_finite
         unread = {} if schema is None else schema.unread
         for name, one in unread.items():
-            self._learn(name, dict(one.json_schema))
-        missing = sorted(self._properties.keys() - cells.keys() - unread.keys()) if count else []
+            out.learn(name, dict(one.json_schema))
+        missing = sorted(out.properties.keys() - cells.keys() - unread.keys()) if count else []
         if sparse:
-            self._lacking.update(missing)
+            out.lack(missing)
             missing = []
         for name in missing:
-            self._allow_null(name)
+            out.allow_null(name)
         self._check_keys(cells, columns, nowhere)
         blocks = self._schema_if_new()
         if count:
-            blocks.append(self._record_lines(cells, missing, count, omitted, undeclared, envelope, rest))
+            blocks.append(
+                record_lines(
+                    self.name, out.properties, cells, missing, count, omitted, undeclared, envelope, rest
+                )
+            )
             self.records += count
         return blocks
-
-    def _learn(self, name: str, found: dict[str, Any] | None) -> None:
-        known = self._properties.get(name)
-        if name in self._declared:
-            self._properties[name] = self._declared[name]
-        elif found is None:
-            if known is None:
-                self._valueless[name] = None
-        elif known is None:
-            self._properties[name] = found
-        elif known != found:
-            self._properties[name] = widen(known, found, self._root)
-
-    def _allow_null(self, name: str) -> None:
-        if name not in self._properties:
-            return
-        if name in self._declared:
-            if not read_property(name, self._declared[name], self._root).nullable:
-                raise TransformError(
-                    f"stream '{self.name}', column '{name}' is null in a row, but declared to be required.",
-                    "Fill it in the function, or declare it without 'required'.",
-                )
-            return
-        self._properties[name] = with_null(self._properties[name], self._root)
-
-    @property
-    def _root(self) -> dict[str, Any]:
-        """The schema around the properties: the input's; of several inputs only what references point to."""
-        if len(self._inputs) == 1:
-            (only,) = self._inputs.values()
-            return dict(resolve(only.json_schema, only.json_schema))
-        root: dict[str, Any] = {"type": "object"}
-        for schema in self._inputs.values():
-            for word in ("definitions", "$defs"):
-                if isinstance(found := schema.json_schema.get(word), Mapping):
-                    root[word] = {**found, **root.get(word, {})}
-        return root
-
-    @property
-    def key_properties(self) -> list[str]:
-        """The key of the output."""
-        if self._key is not None:
-            return self._key
-        return next((schema.key_properties for schema in self._inputs.values()), [])
 
     def _check_keys(
         self, cells: Mapping[str, Cells], columns: Mapping[str, Column], nowhere: pa.Array | None
@@ -329,7 +273,7 @@ class OutputStream:
 
     def _schema_if_new(self) -> list[bytes | memoryview]:
         try:
-            line = msgspec.json.encode(self._message())
+            line = msgspec.json.encode(self._schema.message())
         except UnicodeEncodeError as exc:
             raise TransformError(
                 f"stream '{self.name}': a column's name has a lone surrogate ({exc.object!a}), which is not Unicode.",
@@ -340,127 +284,6 @@ class OutputStream:
         self._sent = line
         self._row_writer = None
         return [line + b"\n"]
-
-    def _message(self) -> dict[str, Any]:
-        key = self.key_properties
-        base = self._root
-        properties = {
-            name: without_null(self._properties[name])
-            if name in key and self._made_up(name)
-            else self._properties[name]
-            for name in self._order(base)
-        }
-        required = [name for name in required_names(base) if name in properties and name not in self._lacking]
-        base.pop("required", None)
-        if required:
-            base["required"] = required
-        before = base.get("properties")
-        if not isinstance(before, Mapping) or properties.keys() != before.keys():
-            for word in _ABOUT_KEYS:
-                base.pop(word, None)
-        base["properties"] = properties
-        message: dict[str, Any] = {
-            "type": "SCHEMA",
-            "stream": self.name,
-            "schema": base,
-            "key_properties": key,
-        }
-        inputs = [schema for schema in self._inputs.values() if "bookmark_properties" in schema.message]
-        if inputs:
-            message["bookmark_properties"] = [b for b in inputs[0].bookmark_properties if b in properties]
-        return message
-
-    def _order(self, root: Mapping[str, Any]) -> list[str]:
-        """The names of the properties: as the function left them, or where it did not see all, as they came in."""
-        names = list(self._properties)
-        if not any(schema.unread for schema in self._inputs.values()):
-            return names
-        came = [name for name in root.get("properties") or {} if name in self._properties]
-        return list(dict.fromkeys([*came, *names]))
-
-    def _made_up(self, name: str) -> bool:
-        return not any(name in schema.properties or name in schema.unread for schema in self._inputs.values())
-
-    def _record_lines(
-        self,
-        cells: Mapping[str, Cells],
-        missing: Sequence[str],
-        count: int,
-        omitted: Mapping[str, pa.Array],
-        undeclared: Mapping[str, Column],
-        envelope: Mapping[str, pa.Array | str],
-        rest: pa.Array | None,
-    ) -> memoryview:
-        always: list[tuple[str, Cells]] = []
-        sometimes: list[pa.Array] = []
-        nulls = Cells(pa.scalar("null", TEXT), None)
-        for name in self._properties:
-            label = json.dumps(name) + ":"
-            if name not in cells:
-                if name in missing:
-                    always.append((label, nulls))
-                continue
-            if name in omitted:
-                part = join("," + label, cells[name].to_json().fill_null("null"))
-                sometimes.append(pc.if_else(omitted[name], "", part))
-                continue
-            always.append((label, cells[name]))
-        for name, column in undeclared.items():
-            part = join("," + json.dumps(name) + ":", column.values.fill_null("null"))
-            sometimes.append(part if column.absent is None else pc.if_else(column.absent, "", part))
-        parts: list[Any] = [
-            pa.scalar(f'{{"type":"RECORD","stream":{json.dumps(self.name)},"record":{{', TEXT)
-        ]
-        if (
-            rest is not None and always
-        ):  # first, so that of two members of one name ours is the one that counts
-            parts.append(rest)
-        elif rest is not None:
-            sometimes.insert(0, pc.if_else(pc.equal(rest, ""), "", join(",", pc.utf8_rtrim(rest, ", \t\r"))))
-        if always:
-            quote = ""  # that ends the value before
-            for position, (label, cell) in enumerate(always):
-                is_bare = cell.strings and not cell.texts.null_count
-                before = quote + ("," if position else "") + label
-                quote = '"' if is_bare else ""
-                parts += [pa.scalar(before + quote, TEXT), cell.texts if is_bare else cell.to_json()]
-            parts += [pa.scalar(quote, TEXT), *sometimes]
-        elif sometimes:
-            # Every column lacks its key somewhere: no column can go without a leading comma.
-            parts.append(pc.binary_replace_slice(join(*sometimes), 0, 1, ""))
-        parts.append(pa.scalar("}", TEXT))
-        for key, texts in envelope.items():
-            label = "," + json.dumps(key) + ":"
-            if isinstance(texts, str):
-                parts.append(pa.scalar(label + texts, TEXT))
-            else:
-                parts.append(pc.if_else(texts.is_null(), "", join(label, texts.fill_null(""))))
-        parts += [pa.scalar("}\n", TEXT)]
-        if not any(isinstance(part, pa.Array) for part in parts):
-            parts.append(pa.array([""] * count, TEXT))
-        lines = pc.binary_join_element_wise(
-            *parts, pa.scalar("", TEXT), null_handling="replace", null_replacement="null"
-        )
-        return text_bytes(lines)
-
-
-_ABOUT_KEYS = (
-    "additionalProperties",
-    "unevaluatedProperties",
-    "minProperties",
-    "maxProperties",
-    "propertyNames",
-    "dependentRequired",
-    "dependentSchemas",
-    "dependencies",
-    "anyOf",
-    "oneOf",
-    "not",
-    "if",
-    "then",
-    "else",
-)
-"""What a SCHEMA says of which keys a record has: no longer true where a function adds or drops columns."""
 
 
 def _repeated_rows(key: Sequence[pa.Array]) -> list[int]:

@@ -1,0 +1,87 @@
+"""Columns of JSON text joined to RECORD lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flow_singer.tabular.batch import Column
+from flow_singer.tabular.cells import Cells
+from flow_singer.tabular.text import TEXT, join, text_bytes
+
+
+def record_lines(
+    stream: str,
+    names: Iterable[str],
+    cells: Mapping[str, Cells],
+    missing: Sequence[str],
+    count: int,
+    omitted: Mapping[str, pa.Array],
+    undeclared: Mapping[str, Column],
+    envelope: Mapping[str, pa.Array | str],
+    rest: pa.Array | None,
+) -> memoryview:
+    """RECORD lines of n rows.
+
+    Args:
+        stream: its name.
+        names: the columns, in the order in which they are written.
+        cells: the columns that there are, n cells each.
+        missing: columns that are null in every row.
+        count: n.
+        omitted: per column that has such rows at all: where its key is left out.
+        undeclared: keys that no SCHEMA declares, n cells each.
+        envelope: what stands beside `record`, for each row or for all.
+        rest: n texts of further members, a comma behind each; None for none.
+    """
+    always: list[tuple[str, Cells]] = []
+    sometimes: list[pa.Array] = []
+    nulls = Cells(pa.scalar("null", TEXT), None)
+    for name in names:
+        label = json.dumps(name) + ":"
+        if name not in cells:
+            if name in missing:
+                always.append((label, nulls))
+            continue
+        if name in omitted:
+            part = join("," + label, cells[name].to_json().fill_null("null"))
+            sometimes.append(pc.if_else(omitted[name], "", part))
+            continue
+        always.append((label, cells[name]))
+    for name, column in undeclared.items():
+        part = join("," + json.dumps(name) + ":", column.values.fill_null("null"))
+        sometimes.append(part if column.absent is None else pc.if_else(column.absent, "", part))
+    parts: list[Any] = [pa.scalar(f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{', TEXT)]
+    if rest is not None and always:  # first, so that of two members of one name ours is the one that counts
+        parts.append(rest)
+    elif rest is not None:
+        sometimes.insert(0, pc.if_else(pc.equal(rest, ""), "", join(",", pc.utf8_rtrim(rest, ", \t\r"))))
+    if always:
+        quote = ""  # that ends the value before
+        for position, (label, cell) in enumerate(always):
+            is_bare = cell.strings and not cell.texts.null_count
+            before = quote + ("," if position else "") + label
+            quote = '"' if is_bare else ""
+            parts += [pa.scalar(before + quote, TEXT), cell.texts if is_bare else cell.to_json()]
+        parts += [pa.scalar(quote, TEXT), *sometimes]
+    elif sometimes:
+        # Every column lacks its key somewhere: no column can go without a leading comma.
+        parts.append(pc.binary_replace_slice(join(*sometimes), 0, 1, ""))
+    parts.append(pa.scalar("}", TEXT))
+    for key, texts in envelope.items():
+        label = "," + json.dumps(key) + ":"
+        if isinstance(texts, str):
+            parts.append(pa.scalar(label + texts, TEXT))
+        else:
+            parts.append(pc.if_else(texts.is_null(), "", join(label, texts.fill_null(""))))
+    parts += [pa.scalar("}\n", TEXT)]
+    if not any(isinstance(part, pa.Array) for part in parts):
+        parts.append(pa.array([""] * count, TEXT))
+    lines = pc.binary_join_element_wise(
+        *parts, pa.scalar("", TEXT), null_handling="replace", null_replacement="null"
+    )
+    return text_bytes(lines)
