@@ -24,9 +24,10 @@ from flow_singer.tabular.rows import RowBatch
 
 SPLIT_CHECK_RECORDS = 4096
 SPLIT_CHECK_CELLS = 100_000
+"""The split check looks at the head of the first batch: enough to see a group or a sort, cheap to repeat."""
+
 SPLIT_CHECK_STREAMS = 20
 """How many streams of one function are checked: for one that takes hundreds, the rest would tell nothing new."""
-"""The split check looks at the head of the first batch: enough to see a group or a sort, cheap to repeat."""
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def transform(
         raise TypeError("transform: a function of several streams needs whole=True")
     if isinstance(key, str):
         raise TypeError(f'transform: key must be a list of names: key=["{key}"]')
-    if isinstance(columns, str):
-        raise TypeError(f'transform: columns must be a list of names: columns=["{columns}"]')
+    if isinstance(columns, str) or not all(isinstance(name, str) for name in columns or ()):
+        raise TypeError(f"transform: columns must be a list of names, not {columns!r}")
     if columns is not None and (whole or rows):
         raise TypeError("transform: columns= is for functions of batches, not for whole= or rows=")
     targets: dict[str, list[str] | None] | None = None

@@ -1,4 +1,7 @@
-"""Numbers of lines, kept as runs of consecutive ones: (first line, how many), in order."""
+"""Numbers of lines, kept as runs of consecutive ones: (first line, how many).
+
+They ascend, but for the records of a BATCH message: these all have the number of its line.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,8 @@ LineNumbers: TypeAlias = Sequence[tuple[int, int]]
 """Runs, each as (number of its first line, how many lines)."""
 
 
-def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Ascending numbers as runs."""
-    if numbers and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return [(numbers[0], len(numbers))]
+def runs_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers as runs, in their order."""
     runs: list[tuple[int, int]] = []
     first = end = 0
     for number in numbers:
@@ -26,6 +27,12 @@ def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
+def take_lines(lines: LineNumbers, positions: Iterable[int]) -> LineNumbers:
+    """The numbers of the lines at these positions, from 0."""
+    numbers = [*each_line(lines)]
+    return runs_of(numbers[position] for position in positions)
+
+
 def each_line(lines: LineNumbers) -> Iterator[int]:
     """The number of each line."""
     return (first + i for first, count in lines for i in range(count))
@@ -37,7 +44,7 @@ def count_lines(lines: LineNumbers) -> int:
 
 
 def line_of(lines: LineNumbers, row: int) -> int:
-    """The number of the line at position `row`, from 0; 0 where there are fewer."""
+    """The number of the line at position `row`, from 0; 0 where nothing tells."""
     for first, count in lines:
         if row < count:
             return first + row
@@ -53,17 +60,6 @@ def split_lines(lines: LineNumbers, count: int) -> tuple[LineNumbers, LineNumber
             return head, [(first + count, here - count), *lines[position + 1 :]]
         count -= here
     return lines, []
-
-
-def without_line(lines: LineNumbers, number: int) -> LineNumbers:
-    """The numbers of all lines but one."""
-    kept = []
-    for first, count in lines:
-        if first <= number < first + count:
-            kept += [(first, number - first), (number + 1, first + count - number - 1)]
-        else:
-            kept.append((first, count))
-    return [(first, count) for first, count in kept if count]
 
 
 def slice_lines(lines: LineNumbers, start: int, stop: int) -> LineNumbers:

@@ -259,7 +259,9 @@ class MessageReader:
             self.records[stream] = self.records.get(stream, 0) + count
             keys[stream] = stream if stream in self.wanted else None
         for key, positions in self._groups([keys[stream] for stream in streams]):
-            numbers = runs_of([first + position for position in positions])
+            numbers = [(first + positions[0], len(positions))]
+            if positions[-1] - positions[0] >= len(positions):  # others stand between them
+                numbers = runs_of(first + position for position in positions)
             data = b"\n".join([lines[position] for position in positions]) + b"\n"
             yield Run("RECORD", key, data, numbers)
 

@@ -219,9 +219,10 @@ class Transformer:
             return
         schema = StreamSchema(decode_object(line, run.first_line), read=function.columns)
         if unknown := [name for name in function.columns or () if name not in schema.properties]:
+            names = [*schema.properties, *schema.unread]
             raise TransformError(
                 f"{function.where} wants to see {', '.join(map(repr, unknown))}, which stream '{stream}' lacks.",
-                f"Is it selected, and spelt as in the SCHEMA? Its columns are: {', '.join([*schema.properties, *schema.unread])}.",
+                f"Is it selected, and spelt as in the SCHEMA? Its columns are: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
             )
         buffer = self._buffers.get(stream)
         if buffer is not None:
@@ -297,7 +298,7 @@ class Transformer:
         stream = run.stream or ""
         for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
             self._reader.records[stream] = self._reader.records.get(stream, 0) + count
-            self._buffer_records(stream, Part(data, [(run.first_line, count)]))
+            self._buffer_records(stream, Part(data, [(run.first_line, 1)] * count))
         if stream in self._buffers:
             self._flush(self._buffers[stream])  # part of a line cannot wait: a STATE goes by line numbers
 

@@ -13,7 +13,7 @@ from flow_singer.linenumbers import (
     runs_of,
     slice_lines,
     split_lines,
-    without_line,
+    take_lines,
 )
 
 NUMBERS = st.sets(st.integers(1, 30)).map(sorted)
@@ -42,6 +42,15 @@ def test_cutting_runs_is_cutting_the_list(numbers: list[int], one: int, other: i
 def test_a_line_is_found_and_taken_out(numbers: list[int], one: int) -> None:
     runs = runs_of(numbers)
     assert line_of(runs, one) == (numbers[one] if one < len(numbers) else 0)
-    left = without_line(runs, one)
+    positions = [position for position, number in enumerate(numbers) if number != one]
+    left = take_lines(runs, positions)
     assert list(each_line(left)) == [number for number in numbers if number != one]
     assert all(count for _, count in left)
+
+
+def test_records_of_one_line_all_have_its_number() -> None:
+    runs = [(3, 1)] * 4 + [(4, 2)]
+    assert list(each_line(runs)) == [3, 3, 3, 3, 4, 5]
+    assert runs_of(each_line(runs)) == [(3, 1), (3, 1), (3, 1), (3, 3)]
+    assert [list(each_line(one)) for one in split_lines(runs, 2)] == [[3, 3], [3, 3, 4, 5]]
+    assert list(each_line(take_lines(runs, [0, 3, 5]))) == [3, 3, 5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from flow_singer.tabular import ahead, columns
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.unread import Separator, is_worth_it
+from flow_singer.tabular.unread import BLANKS, Separator, is_worth_it
 
 MANY = {f"c{n}": TEXT for n in range(40)}
 HEAD = schema("s", {"c40": TEXT, "id": {"type": "integer"}, "n": INTEGER, **MANY}, ["id"])
@@ -67,7 +68,7 @@ def test_a_stream_without_records_has_its_schema_too(tmp_path: Path) -> None:
     [
         ("return df[df['n'] > 20]", [2, 3]),
         ("return df.sort_values('n', ascending=False)", [3, 2, 1, 0]),
-        ("return df[df['n'] > 20].reset_index(drop=True)", [2, 3]),
+        ("return df[df['n'] > 20].assign(id=lambda f: 9 - f['id'], n=0)", [2, 3]),
         ("return df.iloc[[1, 1]]", [1, 1]),
         ("return df.iloc[:0]", []),
         ("return df.drop(columns='n')", [0, 1, 2, 3]),
@@ -75,9 +76,8 @@ def test_a_stream_without_records_has_its_schema_too(tmp_path: Path) -> None:
 )
 def test_rows_keep_their_columns_wherever_they_go(tmp_path: Path, body: str, rows: list[int]) -> None:
     found = run(tmp_path, body, ", batch=True").records("s")
-    if "drop(columns" in body:
-        found = [{**one, "n": ROWS[row]["n"]} for one, row in zip(found, rows, strict=True)]
-    assert found == [ROWS[row] for row in rows]
+    unseen = [{k: v for k, v in ROWS[row].items() if k not in ("id", "n")} for row in rows]
+    assert [{k: v for k, v in one.items() if k not in ("id", "n")} for one in found] == unseen
 
 
 def test_the_result_may_have_another_name_and_key(tmp_path: Path) -> None:
@@ -99,9 +99,13 @@ def test_a_frame_without_columns_keeps_the_rest(tmp_path: Path) -> None:
     [
         ("return df.assign(c1='x')", "", "makes a column 'c1'"),
         ("return pd.concat([df, df.assign(id=9)], ignore_index=True)", ", batch=True", "nothing tells"),
+        ("return df.sort_values('n').reset_index(drop=True)", ", batch=True", "nothing tells"),
+        ("return df.set_index('id', drop=False)", "", "nothing tells"),
+        ("return [{'id': 1}]", ", batch=True", "nothing tells"),
         ("return df.groupby(df['n'] // 30, as_index=False).size()", ", key=[], batch=True", "nothing tells"),
         ("return {'a': df, 'b': df}", "", "returned 2 tables"),
         ("return df['c1']", "", "KeyError"),
+        ("return df", ", key=['c1']", "key column 'c1' is missing"),
     ],
 )
 def test_what_cannot_be_matched_is_refused(tmp_path: Path, body: str, options: str, said: str) -> None:
@@ -120,6 +124,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     "options",
     [
         {"columns": "n"},
+        {"columns": [1]},
         {"columns": ["n"], "whole": True},
         {"columns": ["n"], "rows": True},
         {"columns": ["n"], "into": ["a", "b"]},
@@ -144,6 +149,88 @@ def test_a_row_that_the_function_fails_on_is_set_aside_whole(tmp_path: Path) -> 
     ((_, _, line, _),) = out.rejects
     assert json.loads(line)["record"] == ROWS[1]
     assert out.records("s") == [ROWS[0], *ROWS[2:]]
+
+
+def test_records_of_one_key_keep_what_is_theirs(tmp_path: Path) -> None:
+    rows = [{**ROWS[0], "n": 5, "c1": "of 5"}, {**ROWS[0], "n": 3, "c1": "of 3"}, {**ROWS[1], "n": 9}]
+    code = "@transform('s', columns=['n'], batch=True)\ndef f(df):\n    return df.sort_values('n')\n"
+    out = push(functions_of(code, tmp_path), [HEAD, records("s", rows)])
+    assert out.records("s") == [rows[1], rows[0], rows[2]]
+
+
+@pytest.mark.parametrize("ids", [[1, 2, 1, 2], [1, 1, 2, 2], [1, 1, 1, 1]])
+def test_no_filter_is_refused_for_what_the_values_are(tmp_path: Path, ids: list[int]) -> None:
+    rows = [{**row, "id": id_, "n": id_} for row, id_ in zip(ROWS, ids, strict=True)]
+    code = "@transform('s', columns=['n'], key=[])\ndef f(df):\n    return df[df['n'] == 1]\n"
+    out = push(functions_of(code, tmp_path), [HEAD, records("s", rows)])
+    assert out.records("s") == [row for row in rows if row["n"] == 1]
+
+
+def test_a_value_is_not_lost_to_a_null_or_to_one_that_the_function_replaced(tmp_path: Path) -> None:
+    fewer = schema(
+        "s", {"id": {"type": "integer"}, "n": INTEGER, **{f"d{n}": TEXT for n in range(40)}}, ["id"]
+    )
+    later = [{"id": 7, "n": 7, "c1": "still here", "x": "theirs"}]
+    code = (
+        "@transform('s', columns=['n'])\ndef f(df):\n    return df.assign(x='ours') if len(df) == 1 else df\n"
+    )
+    out = push(
+        functions_of(code, tmp_path),
+        [HEAD, records("s", ROWS), fewer, records("s", later), records("s", later * 2)],
+        batch_records=4,
+    )
+    found = out.records("s")[4:]
+    assert {one["c1"] for one in found} == {"still here"}
+
+
+def test_what_the_function_made_counts_before_an_undeclared_key_of_that_name(tmp_path: Path) -> None:
+    data = records("s", [{**ROWS[0], "x": "theirs"}])
+    for code in ("@transform('s', columns=['n'])", "@transform('s')"):
+        code += "\ndef f(df):\n    return df.assign(x='ours')\n"
+        out = push(functions_of(code, tmp_path), [HEAD, data])
+        assert out.records("s") == [{**ROWS[0], "x": "ours"}]
+
+
+@pytest.mark.parametrize("name", ['"n"', '"\\u006e"'])
+def test_a_column_that_a_record_has_twice_is_dropped_twice(tmp_path: Path, name: str) -> None:
+    line = LINE % (name + ': 1, "c1": "x", "n": 3, "id": 4', "")
+    code = "@transform('s', columns=['n'])\ndef f(df):\n    return df.drop(columns='n')\n"
+    out = push(functions_of(code, tmp_path), [HEAD, line.encode()])
+    assert out.records("s") == [{"c1": "x", "id": 4}]
+
+
+def test_lines_that_cannot_be_taken_apart_leave_nothing_behind(tmp_path: Path) -> None:
+    odd = b'{"record": {"c1" : "x",\t"id" :9, "n": 1 }, "stream": "s", "type": "RECORD"}\n'
+    decoder = RecordDecoder(StreamSchema(json.loads(HEAD), read=["n"]))
+    part = Part(records("s", ROWS[:1]) + odd + records("s", ROWS[1:2]), [(1, 3)])
+    batch = decoder.decode([part])
+    assert batch.columns["id"].values.to_pylist() == [1, 9, 2]
+    if batch.rest is not None:
+        assert decoder.undeclared == []
+        assert batch.rest[1].as_py() == ""
+    assert batch.undeclared["c1"].values[1].as_py() == '"x"'
+
+
+@pytest.mark.parametrize("columns", [None, ["n"]])
+@pytest.mark.parametrize("rows", [False, True])
+def test_rejects_of_a_batch_message_are_the_records_that_were_bad(
+    tmp_path: Path, columns: list[str] | None, rows: bool
+) -> None:
+    parts = [[1, 2, 3], [4, 5, 6]]
+    for number, ids in enumerate(parts):
+        text = "".join(json.dumps({**ROWS[0], "id": i, "n": "bad" if i in (4, 6) else i}) + "\n" for i in ids)
+        (tmp_path / f"{number}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    files = [(tmp_path / f"{number}.jsonl.gz").as_uri() for number in range(2)]
+    message = {"type": "BATCH", "stream": "s", "encoding": {"format": "jsonl", "compression": "gzip"}}
+    line = json.dumps({**message, "manifest": files}).encode() + b"\n"
+    code = "def s(row):\n    row['n'] + 1\n    return row\n" if rows else IDENTITY
+    functions = [replace(one, columns=columns if not rows else None) for one in functions_of(code, tmp_path)]
+    out = push(functions, [HEAD, line], reject=True)
+    assert [one["id"] for one in out.records("s")] == [1, 2, 3, 5]
+    assert [(number, json.loads(text)["record"]["id"]) for number, _, text, _ in out.rejects] == [
+        (2, 4),
+        (2, 6),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- fidelity
@@ -173,6 +260,14 @@ def test_what_is_not_seen_is_not_changed(
 
 
 LINE = '{"type": "RECORD", "stream": "s", "record": {%s}%s}\n'
+WHOLE_LINES = [
+    '{"type":"RECORD","stream":"s","record":{}}\n',
+    '{"record":{},"type":"RECORD","stream":"s"}\n',
+    '{"time_extracted": "t", "type": "RECORD", "stream": "s", "record": {"id": 5, "a": 6}}\r\n',
+    '{"type": "RECORD", "stream": "s", "record": {"a": "x"}, "time_extracted": "t", "record": {"id": 5, "b": 1}}\n',
+    '{"type": "RECORD", "stream": "s", "record": {"a": 1}, "version": {}, "version": 2}\n',
+    '{"type": "RECORD", "stream": "s", "record": {"id": 1,  "n": 2}}\n',
+]
 UNUSUAL = [
     *('"id": 1', '"id":1,"n":2', '"a": 1, "id": 2', '"a": {"id": 3}, "id": 2, "b": "\\"id\\": 7"', ""),
     *(
@@ -208,15 +303,18 @@ def read(text: str | bytes) -> Any:
     return json.loads(text, parse_float=number_text, parse_int=number_text)
 
 
-@given(st.lists(st.tuples(st.sampled_from(UNUSUAL), st.sampled_from(BESIDE)), min_size=1, max_size=6))
-def test_both_halves_of_a_record_are_the_record(parts: list[tuple[str, str]]) -> None:
-    texts = [(LINE % one).encode() for one in parts]
+PUT_TOGETHER = st.tuples(st.sampled_from(UNUSUAL), st.sampled_from(BESIDE)).map(lambda one: LINE % one)
+
+
+@given(st.lists(PUT_TOGETHER | st.sampled_from(WHOLE_LINES), min_size=1, max_size=6))
+def test_both_halves_of_a_record_are_the_record(parts: list[str]) -> None:
+    texts = [one.encode() for one in parts]
     part, rest = Separator(["id", "n"]).separate(Part(b"".join(texts), [(1, len(texts))]))
-    halves = part.data.splitlines()
+    halves = part.data.split(b"\n")[:-1]
     assert len(halves) == len(texts)
     for line, half, other in zip(texts, halves, [""] * len(texts) if rest is None else rest, strict=True):
         whole, left = read(line), read(half)
-        members = read("{" + str(other).rstrip(", \t") + "}")
+        members = read("{" + str(other).rstrip(BLANKS) + "}")
         assert {**members, **left.pop("record")} == whole.pop("record")
         assert left == whole
 

@@ -267,3 +267,16 @@ def test_a_key_that_is_no_utf8_is_rejected(tmp_path: Path, form: str, values: by
     out = push(functions_of(FORMS[form], tmp_path), data, reject=True)
     assert out.records("s") == [{"o": 1}]
     assert [(one[0], one[2]) for one in out.rejects] == [(2, text)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_key_is_taken_for_another_one(tmp_path: Path, form: str) -> None:
+    odd = {'a"b': TEXT, "\uffff0": TEXT}
+    rows = [{'a"b': "x"}, {"\uffff0": "y"}, {"\uffff1": "z"}, {'a"b': "1", "\uffff0": "2", "\uffff1": "3"}]
+    out = push(functions_of(FORMS[form], tmp_path), schema("s", odd) + records("s", rows))
+    assert out.records("s") == rows
+
+
+def test_no_rows_of_integers_past_64_bits(tmp_path: Path) -> None:
+    data = schema("s", {"n": INTEGER}) + records("s", [{"n": 10**30}])
+    assert push(functions_of("def s(df):\n    return df[df['n'] < 0]\n", tmp_path), data).records("s") == []

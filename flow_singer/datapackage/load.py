@@ -241,7 +241,7 @@ class Loader:
                 self._handle_version(run)
             case "BATCH":
                 for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
-                    self._add(run.stream or "", Part(data, [(run.first_line, count)]))
+                    self._add(run.stream or "", Part(data, [(run.first_line, 1)] * count))
             case _:
                 self._set_aside_message(run, f"unknown message type '{run.type}'")
 

@@ -319,7 +319,8 @@ def _same_objects(texts: pa.Array, cells: list[Any], kind: Kind, column: Column)
     """Where an object is still what its text says; compared as JSON, so that 1, 1.0 and true differ."""
     if kind == "integer":  # 1e23 and 10**23 are one value
         integers = exact_integers(column.values)
-        return pa.array([type(a) is type(b) and a == b for a, b in zip(cells, integers, strict=True)])
+        same = [type(a) is type(b) and a == b for a, b in zip(cells, integers, strict=True)]
+        return pa.array(same, pa.bool_())
     if kind in ("decimal", "decimal-text"):
         before = to_array(kind, column)
         same = [a is b or a == b for a, b in zip(cells, before, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from operator import attrgetter
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import DataError, MessageError, RecordError
-from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, runs_of, without_line
+from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, take_lines
 from flow_singer.messages import bad_line, decode_object, excerpt
 from flow_singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.batch import CARRIERS, ENVELOPE_KEYS, Batch, Column, concat_batches
@@ -51,7 +52,6 @@ class RecordDecoder:
             self._separator = Separator(schema.properties)
         self.undeclared: list[str] = [] if self._separator else list(schema.unread)
         """Keys that are no properties of the schema, or none that is read."""
-        self._part: Part | None = None
         self._envelope_keys: list[str] = []
         self._nan = nan
         self._reject = reject
@@ -108,46 +108,56 @@ class RecordDecoder:
         return batches[0] if len(batches) == 1 else concat_batches(self.schema, batches)
 
     def _decode_whole(self, part: Part) -> Batch:
-        self._part = part
         if self._separator is None:
-            return self._decode_part(*part)
+            return self._decode_part(part, part)[0]
         read, rest = self._separator.separate(part)
-        batch = self._decode_part(*read)
-        if rest is not None and batch.count < len(rest):
-            kept = set(each_line(batch.lines))
-            rest = rest.filter(pa.array([number in kept for number in each_line(part.lines)]))
-        batch.rest = rest
+        batch, kept = self._decode_part(read, part)
+        if rest is not None:
+            batch.rest = rest if kept is None else rest.take(pa.array(kept, pa.int64()))
+        if (
+            self.undeclared
+        ):  # of lines that could not be taken apart; of all others they would be empty columns
+            self.undeclared = []
+            self._compile()
         return batch
 
-    def _set_aside(self, number: int, line: bytes, error: DataError) -> None:
-        """Reject a line, or raise where nobody takes it."""
-        if self._reject is None:
-            raise error from None
-        if self._separator is not None and self._part is not None:
-            line = line_at(*self._part, number)
-        self._reject(number, line, error)
+    def _decode_part(self, part: Part, whole: Part) -> tuple[Batch, list[int] | None]:
+        """Decode the lines of `part`, which are those of `whole`, or what is left of them.
 
-    def _decode_part(self, data: bytes, lines: LineNumbers) -> Batch:
-        where = lines
-        messages = self._decode_at_once(data, where)
+        Returns:
+            The batch, and the positions of its records among the lines; None: it has all of them.
+        """
+        data, lines = part
+        messages = self._decode_at_once(part)
         if messages is None and self._learn_keys([data[: data.index(b"\n")]]):  # mostly, one line knows all
-            messages = self._decode_at_once(data, where)
+            messages = self._decode_at_once(part)
+        kept: list[int] | None = None
         if messages is None:
             raw_lines = data[:-1].split(b"\n")
             if self._learn_keys(raw_lines):
-                messages = self._decode_at_once(data, where)
+                messages = self._decode_at_once(part)
             if messages is None:
-                messages, where = self._decode_carefully(raw_lines, where)
+                messages, kept = self._decode_carefully(raw_lines, whole)
         while True:
             try:
-                return self._batch(messages, where)
+                return self._batch(messages, lines if kept is None else take_lines(lines, kept)), kept
             except _MisfitError as misfit:
-                number = line_of(where, misfit.row)
-                self._set_aside(number, line_at(data, lines, number), self._misfit(misfit, number))
+                if kept is None:
+                    kept = [*range(len(messages))]
+                position = kept.pop(misfit.row)
                 del messages[misfit.row]
-                where = without_line(where, number)
+                property_ = self.schema.properties.get(misfit.name)
+                error = self._error(line_of(lines, position), property_, misfit.reason, misfit.text)
+                self._set_aside(whole, position, error)
 
-    def _decode_at_once(self, data: bytes, lines: LineNumbers) -> list[Any] | None:
+    def _set_aside(self, part: Part, position: int, error: DataError) -> None:
+        """Reject a line, or raise where nobody takes it."""
+        if self._reject is None:
+            raise error from None
+        self._reject(line_of(part.lines, position), part.data.split(b"\n")[position], error)
+
+    def _decode_at_once(self, part: Part) -> list[Any] | None:
+        data, lines = part
         try:
             messages: list[Any] = self._decoder.decode_lines(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -174,27 +184,22 @@ class RecordDecoder:
                 envelope[key] = pc.if_else(pc.equal(texts, ""), pa.scalar(None, TEXT), texts)
         return Batch(self.schema, columns, undeclared, envelope, len(messages), lines)
 
-    def _misfit(self, misfit: _MisfitError, number: int) -> RecordError:
-        return self._error(number, self.schema.properties.get(misfit.name), misfit.reason, misfit.text)
-
     # -- the exact slow path: finds what the fast one refused, and takes what is legal --------------------
 
-    def _decode_carefully(
-        self, raw_lines: Sequence[bytes], lines: LineNumbers
-    ) -> tuple[list[Any], LineNumbers]:
+    def _decode_carefully(self, raw_lines: Sequence[bytes], whole: Part) -> tuple[list[Any], list[int]]:
         messages: list[Any] = []
         kept: list[int] = []
-        for line, number in zip(raw_lines, each_line(lines), strict=True):
+        for position, (line, number) in enumerate(zip(raw_lines, each_line(whole.lines), strict=True)):
             try:
                 try:
                     messages.append(self._decoder.decode(line))
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     messages.append(self._decode_leniently(line, number))
             except (RecordError, MessageError) as error:
-                self._set_aside(number, line, error)
+                self._set_aside(whole, position, error)
                 continue
-            kept.append(number)
-        return messages, runs_of(kept)
+            kept.append(position)
+        return messages, kept
 
     def _learn_keys(self, raw_lines: Iterable[bytes]) -> bool:
         """Take in keys that were not met before; whether there were any."""
@@ -326,9 +331,10 @@ def field_name(name: str, position: int) -> str:
 
     Such a key then is an unknown one to the fast path, and its record goes the slow one.
     """
-    return f"\uffff{position}" if _ODD_NAME.search(name) else name
+    return f"{_NO_NAME}{position}" if _ODD_NAME.search(name) else name
 
 
+_NO_NAME = secrets.token_hex(16)  # what no record has for a key
 _ODD_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 
 
@@ -338,16 +344,6 @@ class _MisfitError(Exception):
     def __init__(self, row: int, name: str, text: str, reason: str) -> None:
         super().__init__(name)
         self.row, self.name, self.text, self.reason = row, name, text, reason
-
-
-def line_at(data: bytes, lines: LineNumbers, number: int) -> bytes:
-    """The line with a number, of lines with the numbers `lines`."""
-    position = 0
-    for first, count in lines:
-        if first <= number < first + count:
-            return data.split(b"\n")[position + number - first]
-        position += count
-    return b""
 
 
 def _column(one: Property, cells: Sequence[Any]) -> Column:

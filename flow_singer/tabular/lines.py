@@ -7,7 +7,7 @@ again only when it changed: targets answer each SCHEMA with DDL or a new buffer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_col
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
+from flow_singer.tabular.unread import without_members
 
 
 class OutputStream:
@@ -85,11 +86,14 @@ class OutputStream:
         undeclared: dict[str, Column] = {}
         if batch is not None and rows is not None:
             columns = {name: take_column(one, rows) for name, one in batch.columns.items()}
-            undeclared = {name: take_undeclared(one, rows) for name, one in batch.undeclared.items()}
+            undeclared = {
+                name: take_undeclared(one, rows)
+                for name, one in batch.undeclared.items()
+                if name not in arrays  # else the function has made that column
+            }
         rest = None
         if batch is not None and schema is not None and schema.unread:
-            self._check_unread(schema, arrays, rows)
-            rest = batch.rest if batch.rest is None or isinstance(rows, slice) else batch.rest.take(rows)
+            rest = self._rest(batch, arrays, rows)
         cells = {}
         for name, array in arrays.items():
             source = None
@@ -111,20 +115,29 @@ class OutputStream:
             self._check_unique({name: cell.texts for name, cell in cells.items()}, before)
         return blocks
 
-    def _check_unread(self, schema: StreamSchema, names: Iterable[str], rows: Rows | None) -> None:
-        """Make sure that each row has one record to take what the function did not see from."""
+    def _rest(self, batch: Batch, names: Collection[str], rows: Rows | None) -> pa.Array | None:
+        """What the function did not see of each row's record; `names` are the columns of its result."""
+        schema = batch.schema
         if taken := [name for name in names if name in schema.unread]:
             raise TransformError(
                 f"stream '{self.name}': the function makes a column {taken[0]!r}, but the stream has one of that "
                 "name, which it does not see.",
                 f"Let it see that: columns=[..., {json.dumps(taken[0])}].",
             )
-        if rows is None or (isinstance(rows, pa.Array) and rows.null_count):
+        if rows is None:
             raise TransformError(
-                f"stream '{self.name}': nothing tells which records some rows of the result came from, and so what "
-                "stands in the columns that the function does not see.",
-                "Keep the index and the key of the frame, or let it see all columns: leave columns= out.",
+                f"stream '{self.name}': the result has rows of which nothing tells the record they came from, and so "
+                "what stands in the columns that the function does not see.",
+                "Keep the index of the frame that it gets (no reset_index, merge or ignore_index), or let it see "
+                "all columns: leave columns= out.",
             )
+        rest = batch.rest
+        if rest is None:
+            return None
+        if not isinstance(rows, slice):
+            rest = rest.take(rows)
+        gone = [name for name in schema.properties if name not in names]
+        return without_members(rest, gone) if gone else rest
 
     def _check_unique(self, texts: Mapping[str, pa.Array], before: Mapping[str, pa.Array]) -> None:
         key = self.key_properties
@@ -214,8 +227,11 @@ class OutputStream:
         sparse: bool = False,
     ) -> list[bytes | memoryview]:
         out = self._schema
-        if schema is not None:
+        unread = {} if schema is None else schema.unread
+        if schema is not None and not out.has_input(schema):
             out.add_input(schema)
+            for name, one in unread.items():
+                out.learn(name, dict(one.json_schema))
         omitted = _omitted(cells, columns)
         out.lack(omitted)
         for name, cell in cells.items():
@@ -224,9 +240,6 @@ class OutputStream:
                 out.allow_null(name)
             if cell.not_finite:
                 self.not_finite[name] = self.not_finite.get(name, 0) + cell.not_finite
-        unread = {} if schema is None else schema.unread
-        for name, one in unread.items():
-            out.learn(name, dict(one.json_schema))
         missing = sorted(out.properties.keys() - cells.keys() - unread.keys()) if count else []
         if sparse:
             out.lack(missing)
@@ -252,7 +265,9 @@ class OutputStream:
             raise TransformError(
                 f"stream '{self.name}': key column {', '.join(map(repr, lost))} is missing from the result; "
                 f"its columns are {', '.join(cells)}.",
-                f'Keep it, or name the new key: @transform("{self.name}", key=["..."]) (key=[] for none).',
+                f"Let the function see it: columns=[..., {json.dumps(lost[0])}]."
+                if self._schema.is_unread(lost[0])
+                else f'Keep it, or name the new key: @transform("{self.name}", key=["..."]) (key=[] for none).',
             )
         for name in self.key_properties:
             texts = cells[name].texts

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from flow_singer.tabular.batch import Batch, Column
 from flow_singer.tabular.cells import arrow_text, encode_column
-from flow_singer.tabular.frames import to_array
+from flow_singer.tabular.frames import MARK, to_array
 from flow_singer.tabular.text import TEXT
 
 Rows: TypeAlias = pa.Array | slice
@@ -37,6 +37,8 @@ def match_rows(index: pd.Index, columns: Mapping[str, Any], batch: Batch, *, by_
     Returns:
         The match, or None where nothing tells.
     """
+    if batch.schema.unread:
+        return _by_mark(index, batch.count)
     rows = _by_index(index, batch.count)
     key = batch.schema.key_properties
     if not key or any(name not in columns or name not in batch.columns for name in key):
@@ -87,6 +89,19 @@ def _by_index(index: pd.Index, count: int) -> Rows | None:
     if len(labels) and (labels.min() < 0 or labels.max() >= count):
         return None
     return pa.array(labels, pa.int64())
+
+
+def _by_mark(index: pd.Index, count: int) -> Rows | None:
+    if len(index) == 0:
+        return pa.array([], pa.int64())
+    if isinstance(index, pd.MultiIndex) or not pd.api.types.is_integer_dtype(index.dtype):
+        return None
+    labels = index.to_numpy()
+    if (labels < MARK).any() or (labels >= MARK + count).any():
+        return None
+    if len(labels) == count and bool((labels == np.arange(MARK, MARK + count)).all()):
+        return slice(None)
+    return pa.array(labels - MARK, pa.int64())
 
 
 def _is_fresh(rows: Rows) -> bool:

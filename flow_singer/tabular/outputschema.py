@@ -54,6 +54,10 @@ class OutputSchema:
         """Whether this very SCHEMA was taken last for its stream."""
         return self._inputs.get(schema.stream) is schema
 
+    def is_unread(self, name: str) -> bool:
+        """Whether this is a property that the function does not see."""
+        return any(name in schema.unread for schema in self._inputs.values())
+
     def lack(self, names: Iterable[str]) -> None:
         """Note that some record has no such key."""
         self._lacking.update(names)
@@ -147,7 +151,7 @@ class OutputSchema:
         return message
 
     def _order(self, root: Mapping[str, Any]) -> list[str]:
-        """The names of the properties: as the function left them, or where it did not see all, as they came in."""
+        """The names of the properties: as the function left them; where it did not see all of one stream, as there."""
         names = list(self.properties)
         if not any(schema.unread for schema in self._inputs.values()):
             return names

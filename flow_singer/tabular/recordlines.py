@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.cells import Cells
 from flow_singer.tabular.text import TEXT, join, text_bytes
+from flow_singer.tabular.unread import BLANKS
 
 
 def record_lines(
@@ -44,7 +45,7 @@ def record_lines(
     for name in names:
         label = json.dumps(name) + ":"
         if name not in cells:
-            if name in missing:
+            if name in missing and rest is None:
                 always.append((label, nulls))
             continue
         if name in omitted:
@@ -56,10 +57,14 @@ def record_lines(
         part = join("," + json.dumps(name) + ":", column.values.fill_null("null"))
         sometimes.append(part if column.absent is None else pc.if_else(column.absent, "", part))
     parts: list[Any] = [pa.scalar(f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{', TEXT)]
-    if rest is not None and always:  # first, so that of two members of one name ours is the one that counts
-        parts.append(rest)
-    elif rest is not None:
-        sometimes.insert(0, pc.if_else(pc.equal(rest, ""), "", join(",", pc.utf8_rtrim(rest, ", \t\r"))))
+    if rest is not None:
+        # Of two members of one name the last counts: what came beats null, what the function made beats both.
+        first = join("".join(f"{json.dumps(name)}:null," for name in missing), rest) if missing else rest
+        if always:
+            parts.append(first)
+        else:
+            first = pc.utf8_rtrim(first, BLANKS)
+            sometimes.insert(0, pc.if_else(pc.equal(first, ""), "", join(",", first)))
     if always:
         quote = ""  # that ends the value before
         for position, (label, cell) in enumerate(always):

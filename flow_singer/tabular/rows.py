@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from flow_singer.errors import DataError, RecordError, TransformError
-from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, runs_of
+from flow_singer.linenumbers import count_lines, each_line, line_of, take_lines
 from flow_singer.messages import bad_line, check_text, excerpt
 from flow_singer.schema import read_property
 from flow_singer.tabular.batch import ENVELOPE_KEYS
@@ -45,7 +45,7 @@ class RowBatch:
     Args:
         messages: n messages.
         part: the lines they came from, and perhaps others.
-        kept: numbers of the lines of `messages`.
+        kept: positions of the lines of `messages`; None: it has all of them.
         beside: by row, JSON texts of what else stood beside `record`.
     """
 
@@ -53,17 +53,18 @@ class RowBatch:
         self,
         messages: list[Message],
         part: Part,
-        kept: LineNumbers,
+        kept: Sequence[int] | None,
         beside: Mapping[int, dict[str, str]],
     ) -> None:
         self.messages = messages
         self.beside = beside
         self._part = part
         self._kept = kept
+        self._lines = part.lines if kept is None else take_lines(part.lines, kept)
 
     def line_of(self, row: int) -> int:
         """The number of the line that row `row` (from 0) came from."""
-        return line_of(self._kept, row)
+        return line_of(self._lines, row)
 
     def text_of(self, row: int) -> bytes:
         """The line that a row came from."""
@@ -71,11 +72,8 @@ class RowBatch:
 
     @cached_property
     def _texts(self) -> list[bytes]:
-        data, lines = self._part
-        if len(self.messages) == count_lines(lines):
-            return data[:-1].split(b"\n")
-        texts = dict(zip(each_line(lines), data[:-1].split(b"\n"), strict=True))
-        return [texts[number] for number in each_line(self._kept)]
+        texts = self._part.data[:-1].split(b"\n")
+        return texts if self._kept is None else [texts[position] for position in self._kept]
 
     def names(self, rows: Iterable[int]) -> set[str]:
         """The keys in the lines of these rows, whatever a function did with its records since."""
@@ -122,12 +120,12 @@ def decode_rows(
         check_text(data)
         messages = _decoder.decode_lines(data)
         if len(messages) == count_lines(lines):
-            return RowBatch(messages, part, lines, {})
+            return RowBatch(messages, part, None, {})
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     messages, kept = [], []
     beside: dict[int, dict[str, str]] = {}
-    for text, number in zip(data[:-1].split(b"\n"), each_line(lines), strict=True):
+    for position, (text, number) in enumerate(zip(data[:-1].split(b"\n"), each_line(lines), strict=True)):
         try:
             message, more = _decode_carefully(text, number, nan)
         except DataError as error:
@@ -138,8 +136,8 @@ def decode_rows(
         if more:
             beside[len(messages)] = more
         messages.append(message)
-        kept.append(number)
-    return RowBatch(messages, part, runs_of(kept), beside)
+        kept.append(position)
+    return RowBatch(messages, part, kept, beside)
 
 
 def _decode_carefully(

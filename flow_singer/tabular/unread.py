@@ -1,7 +1,8 @@
 """RECORD lines of which only some properties are read: the members of all others are taken out as one text.
 
 What nobody reads need not become a value, nor a column: in a record of 200 properties that would be most of the
-work. The JSON reader tells where each value lies that is read; what lies between them is the rest.
+work. The JSON reader tells where a record lies in its line, and in it each value that is read; what lies between
+these is the rest.
 """
 
 from __future__ import annotations
@@ -9,24 +10,32 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flow_singer.linenumbers import count_lines
-from flow_singer.messages import RECORD_BEGIN
-from flow_singer.tabular.batch import ENVELOPE_KEYS
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.text import texts_of
+from flow_singer.tabular.text import TEXT, texts_of
 
 _ABSENT = msgspec.Raw(b"")
-_COMMA, _COLON, _SPACE, _QUOTE, _OPEN, _CLOSE, _NEWLINE = b',: "{}\n'
+_COMMA, _SPACE, _QUOTE, _CLOSE, _NEWLINE = b', "}\n'
+BLANKS = ", \t\r"
+"""What may stand behind the last member of a rest."""
 
 Spans = tuple[np.ndarray, np.ndarray]
 """Where texts start and where they end (exclusive), in bytes; two arrays of one shape."""
+
+
+class _Message(msgspec.Struct, gc=False):
+    record: msgspec.Raw
+
+
+_message_decoder = msgspec.json.Decoder(_Message)
+_members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def is_worth_it(read: int, unread: int) -> bool:
@@ -42,15 +51,11 @@ class Separator:
     """
 
     def __init__(self, names: Collection[str]) -> None:
-        record = msgspec.defstruct("Record", _raw_fields(names), gc=False)
-        message = msgspec.defstruct(
-            "Message",
-            [("type", str), ("stream", str), ("record", record), *_raw_fields(ENVELOPE_KEYS)],
-            forbid_unknown_fields=True,
-            gc=False,
-        )
-        self._decoder = msgspec.json.Decoder(message)
-        self._names = list(names)
+        fields = [
+            (f"f{i}", msgspec.Raw, msgspec.field(name=name, default=_ABSENT)) for i, name in enumerate(names)
+        ]
+        self._decoder = msgspec.json.Decoder(msgspec.defstruct("Record", fields, gc=False))
+        self._labels = [_label(name) for name in names]
 
     def separate(self, part: Part) -> tuple[Part, pa.Array | None]:
         """Take the members that nobody reads out of the records of n lines.
@@ -60,20 +65,18 @@ class Separator:
             that is written in an unusual way stays whole, and its text is empty; None: all lines are whole.
         """
         data, lines = part
-        begin = RECORD_BEGIN.match(data)
-        if begin is None:
-            return part, None
         try:
-            messages: list[Any] = self._decoder.decode_lines(data)
+            records = [message.record for message in _message_decoder.decode_lines(data)]
+            values = [msgspec.structs.astuple(self._decoder.decode(record)) for record in records]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return part, None
-        if len(messages) != count_lines(lines):
+        if len(records) != count_lines(lines):
             return part, None
         text = _Text(data)
-        beside = [text.find(name, messages, i) for i, name in enumerate(ENVELOPE_KEYS)]
-        records = [message.record for message in messages]
-        members = [text.find(name, records, i) for i, name in enumerate(self._names)]
-        layout = _Layout.of(text, begin[0], beside, members)
+        places = [text.places(cells) for cells in (records, *zip(*values, strict=True))]
+        if any((starts < 0).any() or (ends >= len(data)).any() for starts, ends in places):
+            return part, None  # they are no views of the lines, but copies
+        layout = _Layout.of(text, places[0], [*map(text.member, self._labels, places[1:])])
         rest, sizes = text.join(layout.rest())
         if not rest.isascii():
             try:
@@ -84,8 +87,8 @@ class Separator:
         return Part(read, lines), texts_of(rest, np.concatenate(([0], np.cumsum(sizes))))
 
 
-def _raw_fields(names: Collection[str]) -> list[tuple[str, Any, Any]]:
-    return [(f"f{i}", msgspec.Raw, msgspec.field(name=name, default=_ABSENT)) for i, name in enumerate(names)]
+def _label(name: str) -> bytes:
+    return json.dumps(name, ensure_ascii=False).encode()
 
 
 class _Member(NamedTuple):
@@ -95,7 +98,7 @@ class _Member(NamedTuple):
         starts: where its name starts.
         ends: where its value ends.
         found: whether the line has it.
-        plain: whether it is written as most writers do, or not there.
+        plain: whether its name is written as most writers do, or it is not there.
     """
 
     starts: np.ndarray
@@ -113,34 +116,24 @@ class _Text:
         self.ends = np.flatnonzero(self.bytes == _NEWLINE) + 1
         self.starts = np.concatenate(([0], self.ends[:-1]))
 
-    def has(self, what: bytes, places: np.ndarray) -> np.ndarray:
-        """Whether these bytes stand at each of the places."""
-        most = len(self.data) - len(what)
-        if most < 0:
-            return np.zeros(len(places), dtype=bool)
-        windows: np.ndarray = np.ndarray(
-            (most + 1,), f"S{len(what)}", self.data, strides=(1,)
-        )  # at every byte
-        found: np.ndarray = (windows[np.clip(places, 0, most)] == what) & (places >= 0) & (places <= most)
-        return found
+    def places(self, cells: Sequence[msgspec.Raw]) -> Spans:
+        """Where these views lie; (0, 0) for an empty one."""
+        sizes = np.fromiter(map(len, cells), "int64", len(cells))
+        addresses = np.fromiter((pa.py_buffer(cell).address for cell in cells), "int64", len(cells))
+        starts = np.where(sizes > 0, addresses - pa.py_buffer(self.data).address, 0)
+        return starts, starts + sizes
 
-    def find(self, name: str, objects: Sequence[Any], position: int) -> _Member:
-        """The members with a name, of objects whose field `position` is the value as the JSON reader left it."""
-        values: list[msgspec.Raw] = [*map(attrgetter(f"f{position}"), objects)]
-        sizes = np.fromiter(map(len, values), "int64", len(values))
-        found = sizes > 0
-        if not found.any():
-            nowhere = np.zeros_like(sizes)
-            return _Member(nowhere, nowhere, found, ~found)
-        origin = pa.py_buffer(self.data).address
-        addresses = np.fromiter((pa.py_buffer(value).address for value in values), "int64", len(values))
-        starts = np.where(found, addresses - origin, 0)
-        if (starts < 0).any() or (starts + sizes >= len(self.data)).any():
-            raise RuntimeError("msgspec.Raw is not a view of what was decoded")
-        label = json.dumps(name, ensure_ascii=False).encode()
+    def member(self, label: bytes, value: Spans) -> _Member:
+        """The members whose values lie there, and whose name is `label` in JSON."""
+        starts, ends = value
+        found = ends > 0
+        most = len(self.data) - len(label) - 1
+        if most < 0 or not found.any():
+            return _Member(np.zeros_like(starts), ends, found, ~found)
         names = starts - len(label) - np.where(self.bytes[starts - 1] == _SPACE, 2, 1)
-        plain = self.has(label + b":", names)
-        return _Member(names, starts + sizes, found, plain | ~found)
+        names = np.clip(names, 0, most)
+        every: np.ndarray = np.ndarray((most + 1,), f"S{len(label) + 1}", self.data, strides=(1,))
+        return _Member(names, ends, found, (every[names] == label + b":") | ~found)
 
     def join(self, spans: Spans) -> tuple[bytes, np.ndarray]:
         """The texts that spans of shape (n, k) make, one behind the other, and the n sizes of them."""
@@ -154,61 +147,49 @@ class _Text:
 class _Layout:
     """Where the records of n lines lie, and in them the members that are read.
 
+    As these are members of one object, and the last ones of their names, no two of them overlap.
+
     Attributes:
         lines: where each line lies, with its newline.
-        starts: where each record starts, with its brace.
-        ends: where it ends.
+        record: where each record lies, with its braces.
         members: what is read.
+        following: for each of them, where the next member starts, or where the record ends.
         plain: whether a line can be taken apart.
-        comma: where in the text there is some comma.
+        comma: where the text has a comma, for spans to copy it from.
     """
 
     lines: Spans
-    starts: np.ndarray
-    ends: np.ndarray
+    record: Spans
     members: list[_Member]
+    following: list[np.ndarray]
     plain: np.ndarray
     comma: int
-    _next: list[np.ndarray]
 
     @classmethod
-    def of(cls, text: _Text, begin: bytes, beside: Sequence[_Member], members: list[_Member]) -> _Layout:
-        """Look where everything is.
-
-        Args:
-            text: n lines.
-            begin: how most lines begin, up to the brace of their record.
-            beside: what may stand behind the record.
-            members: what is read of the record.
-        """
+    def of(cls, text: _Text, record: Spans, members: list[_Member]) -> _Layout:
+        """Look what stands around the members."""
         at = text.bytes
-        starts = text.starts + len(begin) - 1
-        plain = text.has(begin, text.starts) & np.isin(at[starts + 1], (_QUOTE, _CLOSE))
-        ends = text.ends - 2
-        for one in beside:
-            plain &= one.plain
-            before = one.starts - np.where(
-                at[one.starts - 1] == _SPACE, 2, 1
-            )  # a comma: the record is valid JSON
-            ends = np.where(one.found, np.minimum(ends, before), ends)
-        plain &= (at[ends - 1] == _CLOSE) & np.isin(at[ends], (_CLOSE, _COMMA))
+        starts, ends = record
+        plain = np.isin(at[starts + 1], (_QUOTE, _CLOSE))
         following = []
         for one in members:
             has_comma = at[one.ends] == _COMMA
-            plain &= one.plain & (~one.found | has_comma | (one.ends == ends - 1))
             after = one.ends + has_comma
-            following.append(after + (has_comma & (at[after] == _SPACE)))
-        return cls((text.starts, text.ends), starts, ends, members, plain, text.data.index(b","), following)
+            after += has_comma & (at[after] == _SPACE)
+            plain &= one.plain & (~one.found | has_comma | (one.ends == ends - 1))
+            following.append(after)
+        return cls((text.starts, text.ends), record, members, following, plain, text.data.index(b","))
 
     def rest(self) -> Spans:
         """What lies between the members that are read, shape (n, k); a comma is put where the last one has none."""
-        inner = self.starts + 1
+        inner, end = self.record[0] + 1, self.record[1] - 1
+        comma = np.full_like(inner, self.comma)
         cuts = [np.where(one.found, one.starts, inner) for one in self.members]
-        following = [
-            np.where(one.found, after, inner) for one, after in zip(self.members, self._next, strict=True)
+        nexts = [
+            np.where(one.found, after, inner) for one, after in zip(self.members, self.following, strict=True)
         ]
-        starts = np.stack([inner, *following, np.full_like(inner, self.comma)], axis=1)
-        ends = np.stack([*cuts, self.ends - 1, np.full_like(inner, self.comma)], axis=1)
+        starts = np.stack([inner, *nexts, comma], axis=1)
+        ends = np.stack([*cuts, end, comma], axis=1)
         starts[:, 1:-1].sort(axis=1)
         ends[:, :-2].sort(axis=1)
         ends[:, -1] += starts[:, -2] < ends[:, -2]
@@ -217,17 +198,32 @@ class _Layout:
 
     def read(self) -> Spans:
         """The lines without the rest, shape (n, k)."""
-        line_starts, line_ends = self.lines
+        (line_starts, line_ends), (record_starts, record_ends) = self.lines, self.record
+        comma = np.full_like(line_starts, self.comma)
         begun = np.zeros(len(line_starts), dtype=bool)
-        starts, ends = [line_starts], [np.where(self.plain, self.starts + 1, line_ends)]
+        starts, ends = [line_starts], [np.where(self.plain, record_starts + 1, line_ends)]
         for one in self.members:
             found = one.found & self.plain
-            starts += [np.full_like(line_starts, self.comma), one.starts]
-            ends += [
-                np.where(found & begun, self.comma + 1, self.comma),
-                np.where(found, one.ends, one.starts),
-            ]
+            starts += [comma, one.starts]
+            ends += [comma + (found & begun), np.where(found, one.ends, one.starts)]
             begun |= found
-        starts.append(self.ends - 1)
-        ends.append(np.where(self.plain, line_ends, self.ends - 1))
+        starts.append(record_ends - 1)
+        ends.append(np.where(self.plain, line_ends, record_ends - 1))
         return np.stack(starts, axis=1), np.stack(ends, axis=1)
+
+
+def without_members(rest: pa.Array, names: Collection[str]) -> pa.Array:
+    """The rest without members of these names: in a record that has one twice, the first is still there."""
+    suspects = pc.match_substring(rest, "\\u")  # a name may be written with escapes
+    for name in names:
+        suspects = pc.or_(suspects, pc.match_substring(rest, _label(name).decode()))
+    rows = np.flatnonzero(suspects.to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return rest
+    texts = rest.to_pylist()
+    for row in rows:
+        members = _members_decoder.decode("{" + texts[row].rstrip(BLANKS) + "}")
+        if not members.keys().isdisjoint(names):
+            kept = (pair for pair in members.items() if pair[0] not in names)
+            texts[row] = "".join(f"{json.dumps(name)}:{bytes(value).decode()}," for name, value in kept)
+    return pa.array(texts, TEXT)
