@@ -21,6 +21,8 @@ from flow_singer.datapackage.names import file_stem, slug
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError, MessageError, RecordError, TargetError
 from flow_singer.marks import Header, Trailer, add_mark
+from flow_singer.messages import MessageReader
+from flow_singer.tabular.ahead import Ahead
 
 PROFILE = json.loads((files("dplib.profiles") / "2.0" / "datapackage.json").read_text())
 FORMATS = ["csv", "jsonl", "parquet"]
@@ -896,6 +898,36 @@ def test_streams_that_alternate_still_come_in_whole_batches():
     lines = [schema("a"), schema("b"), *(record("ab"[i % 2], id=i) for i in range(8))]
     log, _ = push(*lines, limits=LoadLimits(batch_records=4))
     assert log[2:] == [("batch", "a", [0, 2, 4, 6]), ("batch", "b", [1, 3, 5, 7])]
+
+
+@pytest.mark.parametrize("reads_itself", [False, True])
+def test_many_streams_together_wait_for_no_more_than_is_allowed(reads_itself):
+    # `flow load` reads the stream itself and hands over runs, the bundled targets push blocks.
+    names = [f"s{n}" for n in range(50)]
+    blocks = ["".join(f"{schema(name)}\n" for name in names).encode()]
+    for turn in range(40):
+        blocks.append(b"".join(f"{record(name, id=turn)}\n".encode() for name in names))
+    sink, waited = FakeSink(), []
+    loader = Loader(sink, limits=LoadLimits(total_bytes=20_000), ahead=Ahead(1))
+    reader = MessageReader(names, decodes=True)
+    for block in blocks:
+        if reads_itself:
+            for run in reader.push(block):
+                loader.handle(run)
+        else:
+            loader.push(block)
+        waited.append(loader._size_bytes)
+    assert max(waited) < 20_000
+    assert max(waited) > 15_000, "each batch is as large as it may be"
+    batches = [len(ids) for kind, *_, ids in sink.log if kind == "batch"]
+    assert sum(batches) > 40 * 50 / 2
+    assert min(batches) > 3
+    loader.flush()
+    found = {name: [] for name in names}
+    for kind, *rest in sink.log:
+        if kind == "batch":
+            found[rest[0]] += rest[1]
+    assert all(ids == list(range(40)) for ids in found.values())
 
 
 def test_a_changed_schema_and_a_version_come_behind_the_records_before_them():

@@ -60,7 +60,7 @@ class LoadLimits:
         batch_records: those of one stream, at this many; 5000 fit the processor's caches, and are a third
             faster than 20 000.
         batch_bytes: those of one stream, at this many bytes of lines.
-        total_bytes: those of all streams, at this many bytes of lines.
+        total_bytes: at this many bytes of lines in all streams, those of the fullest one.
         max_state_age_s: those of all streams, this long after a STATE began to wait.
     """
 
@@ -175,10 +175,9 @@ class Loader:
     def tick(self) -> None:
         """Hand over what has waited too long for the sake of a STATE; call it while nothing arrives."""
         self._ahead.finish_ready()
-        waited = self._waiting_state is not None and (
+        if self._waiting_state is not None and (
             self._clock() - self._waiting_since >= self._limits.max_state_age_s
-        )
-        if waited or self._size_bytes >= self._limits.total_bytes:
+        ):
             self.flush()
 
     def finish(self) -> Loaded:
@@ -334,6 +333,8 @@ class Loader:
         limits = self._limits
         if buffer.records >= limits.batch_records or buffer.size_bytes >= limits.batch_bytes:
             self._flush(buffer)
+        while self._size_bytes >= limits.total_bytes:
+            self._flush(max(self._buffers.values(), key=lambda one: one.size_bytes))
 
     def _flush(self, buffer: _Buffer) -> None:
         if not buffer.records:
