@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("repeatable")
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and what a test starts would, too
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ENDING_S = 20.0  # the kernel needs a moment to end what was killed

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pushed import INTEGER, TEXT, Pushed, functions_of, push, record, records, schema
+from pushed import INTEGER, NUMBER, TEXT, Pushed, functions_of, push, record, records, schema
 from strategies import NAMES, lines_of, streams
 
 from flow_singer import transform
@@ -149,6 +149,56 @@ def test_a_row_that_the_function_fails_on_is_set_aside_whole(tmp_path: Path) -> 
     ((_, _, line, _),) = out.rejects
     assert json.loads(line)["record"] == ROWS[1]
     assert out.records("s") == [ROWS[0], *ROWS[2:]]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("df['n'] = pd.Series([x * 2 for x in df['n']])\n    return df", [20, 40, 60, 80]),
+        ("df['n'] = df['n'].where(pd.Series([True, False] * 2), 0)\n    return df", [10, 0, 30, 0]),
+        ("df[['n', 'm']] = pd.DataFrame([(x, x) for x in df['n']])\n    return df", [10, 20, 30, 40]),
+        ("return df.join(pd.DataFrame({'m': [1] * 4}))", [10, 20, 30, 40]),
+        ("return df.loc[:2]", [10, 20, 30]),
+        ("return df[df.index < 2]", [10, 20]),
+        ("return df.loc[df['n'].map({10: 1.0, 30: 2.0}).dropna().astype(int)]", [20, 30]),
+        ("return pd.concat([df, df])", [10, 20, 30, 40] * 2),
+        ("df.index = df.index.astype('float64').astype('int64')\n    return df", [10, 20, 30, 40]),
+        ("return pd.DataFrame({'n': df['n'], 'id': df['id']})", [10, 20, 30, 40]),
+    ],
+)
+def test_its_index_is_one_like_any_other(tmp_path: Path, body: str, found: list[int]) -> None:
+    out = run(tmp_path, body, ", batch=True").records("s")
+    assert [one["n"] for one in out] == found
+    assert all(one["c1"] == f"c1 of {one['id']}" for one in out)
+
+
+def test_a_column_without_values_hides_an_undeclared_key_of_that_name(tmp_path: Path) -> None:
+    data = records("s", [{**ROWS[0], "x": "theirs"}])
+    for code in ("@transform('s', columns=['n'])", "@transform('s')"):
+        code += "\ndef f(df):\n    return df.assign(x=None)\n"
+        (found,) = push(functions_of(code, tmp_path), [HEAD, data]).records("s")
+        assert found.get("x") is None
+
+
+@pytest.mark.parametrize("columns", [None, ("n",)])
+def test_many_rejects_are_told_in_one_go(
+    tmp_path: Path, columns: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = schema("s", {"x": NUMBER, "y": NUMBER, **json.loads(HEAD)["schema"]["properties"]})
+    rows = [{"x": "bad" if i % 3 else 1, "y": "bad" if i % 5 else 1, "id": i} for i in range(60)]
+    built: list[int] = []
+    build = RecordDecoder._batch
+    monkeypatch.setattr(
+        RecordDecoder,
+        "_batch",
+        lambda it, messages, *a: built.append(len(messages)) or build(it, messages, *a),
+    )
+    functions = [replace(one, columns=columns and ("x", "y")) for one in functions_of(IDENTITY, tmp_path)]
+    out = push(functions, [head, records("s", rows)], reject=True)
+    assert [one["id"] for one in out.records("s")] == [0, 15, 30, 45]
+    assert sorted(number - 2 for number, *_ in out.rejects) == [i for i in range(60) if i % 15]
+    assert all(json.loads(text)["record"]["id"] == number - 2 for number, _, text, _ in out.rejects)
+    assert built == [60, 20, 4]
 
 
 def test_records_of_one_key_keep_what_is_theirs(tmp_path: Path) -> None:

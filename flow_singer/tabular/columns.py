@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import DataError, MessageError, RecordError
-from flow_singer.linenumbers import LineNumbers, count_lines, each_line, line_of, take_lines
+from flow_singer.linenumbers import LineNumbers, count_lines, each_line, take_lines
 from flow_singer.messages import bad_line, decode_object, excerpt
 from flow_singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.batch import CARRIERS, ENVELOPE_KEYS, Batch, Column, concat_batches
@@ -109,9 +110,9 @@ class RecordDecoder:
 
     def _decode_whole(self, part: Part) -> Batch:
         if self._separator is None:
-            return self._decode_part(part, part)[0]
+            return self._decode_part(part, _Whole(part))[0]
         read, rest = self._separator.separate(part)
-        batch, kept = self._decode_part(read, part)
+        batch, kept = self._decode_part(read, _Whole(part))
         if rest is not None:
             batch.rest = rest if kept is None else rest.take(pa.array(kept, pa.int64()))
         if (
@@ -121,7 +122,7 @@ class RecordDecoder:
             self._compile()
         return batch
 
-    def _decode_part(self, part: Part, whole: Part) -> tuple[Batch, list[int] | None]:
+    def _decode_part(self, part: Part, whole: _Whole) -> tuple[Batch, list[int] | None]:
         """Decode the lines of `part`, which are those of `whole`, or what is left of them.
 
         Returns:
@@ -141,20 +142,21 @@ class RecordDecoder:
         while True:
             try:
                 return self._batch(messages, lines if kept is None else take_lines(lines, kept)), kept
-            except _MisfitError as misfit:
-                if kept is None:
-                    kept = [*range(len(messages))]
-                position = kept.pop(misfit.row)
-                del messages[misfit.row]
-                property_ = self.schema.properties.get(misfit.name)
-                error = self._error(line_of(lines, position), property_, misfit.reason, misfit.text)
-                self._set_aside(whole, position, error)
+            except _MisfitError as misfits:
+                positions = [*range(len(messages))] if kept is None else kept
+                one = self.schema.properties.get(misfits.name)
+                for row, text, reason in misfits.rows:
+                    error = self._error(whole.numbers[positions[row]], one, reason, text)
+                    self._set_aside(whole, positions[row], error)
+                bad = {row for row, _, _ in misfits.rows}
+                kept = [position for row, position in enumerate(positions) if row not in bad]
+                messages = [message for row, message in enumerate(messages) if row not in bad]
 
-    def _set_aside(self, part: Part, position: int, error: DataError) -> None:
+    def _set_aside(self, whole: _Whole, position: int, error: DataError) -> None:
         """Reject a line, or raise where nobody takes it."""
         if self._reject is None:
             raise error from None
-        self._reject(line_of(part.lines, position), part.data.split(b"\n")[position], error)
+        self._reject(whole.numbers[position], whole.texts[position], error)
 
     def _decode_at_once(self, part: Part) -> list[Any] | None:
         data, lines = part
@@ -186,10 +188,10 @@ class RecordDecoder:
 
     # -- the exact slow path: finds what the fast one refused, and takes what is legal --------------------
 
-    def _decode_carefully(self, raw_lines: Sequence[bytes], whole: Part) -> tuple[list[Any], list[int]]:
+    def _decode_carefully(self, raw_lines: Sequence[bytes], whole: _Whole) -> tuple[list[Any], list[int]]:
         messages: list[Any] = []
         kept: list[int] = []
-        for position, (line, number) in enumerate(zip(raw_lines, each_line(whole.lines), strict=True)):
+        for position, (line, number) in enumerate(zip(raw_lines, whole.numbers, strict=True)):
             try:
                 try:
                     messages.append(self._decoder.decode(line))
@@ -339,11 +341,33 @@ _ODD_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 
 
 class _MisfitError(Exception):
-    """A value that was taken as JSON text turns out to be none that its column can hold."""
+    """Values that were taken as JSON text turn out to be none that their column can hold.
 
-    def __init__(self, row: int, name: str, text: str, reason: str) -> None:
+    Attributes:
+        name: the property.
+        rows: the row, the text and what is wrong of each, at least one.
+    """
+
+    def __init__(self, name: str, rows: Sequence[tuple[int, str, str]]) -> None:
         super().__init__(name)
-        self.row, self.name, self.text, self.reason = row, name, text, reason
+        self.name, self.rows = name, rows
+
+
+class _Whole:
+    """Lines as they came, for those that are set aside."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    @cached_property
+    def texts(self) -> list[bytes]:
+        """The lines without their newlines."""
+        return self._part.data[:-1].split(b"\n")
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """Their numbers."""
+        return [*each_line(self._part.lines)]
 
 
 def _column(one: Property, cells: Sequence[Any]) -> Column:
@@ -376,9 +400,10 @@ def _json_column(name: str, cells: Sequence[msgspec.Raw], *, numbers: bool) -> C
     firsts = text[np.minimum(offsets[:-1], len(text) - 1)]  # enough: the JSON reader has read them
     null = (firsts == ord("n")) | missing
     if numbers and (others := np.flatnonzero(~(null | _BEGINS_NUMBER[firsts]))).size:
-        row = int(others[0])
-        cell = bytes(cells[row]).decode()
-        raise _MisfitError(row, name, cell, f"expected number, got {json_type(json.loads(cell))}")
+        texts = [(row, bytes(cells[row]).decode()) for row in others.tolist()]
+        raise _MisfitError(
+            name, [(row, text, f"expected number, got {json_type(json.loads(text))}") for row, text in texts]
+        )
     valid = pa.array(~null) if null.any() else None
     return Column(texts_of(data, offsets, valid), True, pa.array(missing) if missing.any() else None)
 
@@ -393,8 +418,8 @@ def _raw_bytes(name: str, cells: Sequence[msgspec.Raw]) -> tuple[bytes, np.ndarr
         try:
             data.decode()  # the JSON reader checks the text that it decodes, but not what it leaves raw
         except UnicodeDecodeError:
-            row, reason = next(_not_utf8(cells))
-            raise _MisfitError(row, name, excerpt(bytes(cells[row])), reason) from None
+            rows = [(row, excerpt(bytes(cells[row])), reason) for row, reason in _not_utf8(cells)]
+            raise _MisfitError(name, rows) from None
     offsets = np.zeros(len(cells) + 1, dtype="int64")
     np.cumsum(np.fromiter(map(len, cells), dtype="int64", count=len(cells)), out=offsets[1:])
     return data, offsets

@@ -20,9 +20,9 @@ from flow_singer.tabular.text import quoted
 STRING_DTYPE = pd.StringDtype("pyarrow", na_value=np.nan)
 """The `str` of pandas 3, the same in pandas 2.3."""
 
-MARK = 1 << 62
-"""The first label of a frame that shows some properties only: each row then bears a mark of its record that no
-function makes by accident, as reset_index does with labels from 0 on."""
+MARK = "_flow_record"
+"""Name of the index of a frame that shows some properties only: its labels tell the records, as long as it has that
+name. Filters, sorts and joins of columns keep it; reset_index, merge and whatever else counts anew do not."""
 
 UTC_DTYPE = pd.DatetimeTZDtype("us", "UTC")
 
@@ -36,12 +36,12 @@ def to_frame(batch: Batch, *, unreadable: dict[str, int] | None = None) -> pd.Da
 
     Returns:
         Frame of shape (n, number of declared properties) with the dtypes of
-        [`KINDS`][flow_singer.schema.KINDS] in schema order and a RangeIndex, from 0 on where it shows all
-        properties, else from `MARK` on; a missing key is null.
+        [`KINDS`][flow_singer.schema.KINDS] in schema order and a RangeIndex, named `MARK` where it does
+        not show all properties; a missing key is null.
     """
     index = pd.RangeIndex(batch.count)
     if batch.schema.unread:
-        index = pd.RangeIndex(MARK, MARK + batch.count)
+        index = pd.RangeIndex(batch.count, name=MARK)
     series = {}
     for name, column in batch.columns.items():
         kind = batch.schema.properties[name].kind

@@ -91,9 +91,8 @@ class OutputStream:
                 for name, one in batch.undeclared.items()
                 if name not in arrays  # else the function has made that column
             }
-        rest = None
-        if batch is not None and schema is not None and schema.unread:
-            rest = self._rest(batch, arrays, rows)
+        if batch is not None and batch.schema.unread:
+            self._check_unread(batch.schema, arrays, rows)
         cells = {}
         for name, array in arrays.items():
             source = None
@@ -106,6 +105,13 @@ class OutputStream:
                 raise TransformError(
                     f"stream '{self.name}', column '{name}': {exc.message}", exc.hint
                 ) from exc
+        rest = None
+        if batch is not None and rows is not None and batch.rest is not None:
+            rest = batch.rest if isinstance(rows, slice) else batch.rest.take(rows)
+            # A record may have one of these twice, or an undeclared one, where the function has left no value.
+            gone = [name for name in batch.schema.properties if name not in cells]
+            gone += [name for name, cell in cells.items() if cell.property is None]
+            rest = without_members(rest, gone) if gone else rest
         nowhere = rows.is_null() if isinstance(rows, pa.Array) else None
         blocks = self._write(
             cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere, rest
@@ -115,9 +121,8 @@ class OutputStream:
             self._check_unique({name: cell.texts for name, cell in cells.items()}, before)
         return blocks
 
-    def _rest(self, batch: Batch, names: Collection[str], rows: Rows | None) -> pa.Array | None:
-        """What the function did not see of each row's record; `names` are the columns of its result."""
-        schema = batch.schema
+    def _check_unread(self, schema: StreamSchema, names: Collection[str], rows: Rows | None) -> None:
+        """Make sure that each row has one record to take from what the function did not see."""
         if taken := [name for name in names if name in schema.unread]:
             raise TransformError(
                 f"stream '{self.name}': the function makes a column {taken[0]!r}, but the stream has one of that "
@@ -131,13 +136,6 @@ class OutputStream:
                 "Keep the index of the frame that it gets (no reset_index, merge or ignore_index), or let it see "
                 "all columns: leave columns= out.",
             )
-        rest = batch.rest
-        if rest is None:
-            return None
-        if not isinstance(rows, slice):
-            rest = rest.take(rows)
-        gone = [name for name in schema.properties if name not in names]
-        return without_members(rest, gone) if gone else rest
 
     def _check_unique(self, texts: Mapping[str, pa.Array], before: Mapping[str, pa.Array]) -> None:
         key = self.key_properties

@@ -94,14 +94,18 @@ def _by_index(index: pd.Index, count: int) -> Rows | None:
 def _by_mark(index: pd.Index, count: int) -> Rows | None:
     if len(index) == 0:
         return pa.array([], pa.int64())
-    if isinstance(index, pd.MultiIndex) or not pd.api.types.is_integer_dtype(index.dtype):
+    if (
+        isinstance(index, pd.MultiIndex)
+        or index.name != MARK
+        or not pd.api.types.is_integer_dtype(index.dtype)
+    ):
         return None
-    labels = index.to_numpy()
-    if (labels < MARK).any() or (labels >= MARK + count).any():
+    labels = index.to_numpy(dtype="int64")
+    if (labels < 0).any() or (labels >= count).any():
         return None
-    if len(labels) == count and bool((labels == np.arange(MARK, MARK + count)).all()):
+    if len(labels) == count and bool((labels == np.arange(count)).all()):
         return slice(None)
-    return pa.array(labels - MARK, pa.int64())
+    return pa.array(labels)
 
 
 def _is_fresh(rows: Rows) -> bool:
