@@ -322,3 +322,20 @@ def function_for(stream: str, functions: Sequence[StreamFunction]) -> StreamFunc
         if candidates:
             return candidates[0]
     return None
+
+
+class WantedStreams:
+    """The streams that some function takes; decided when a stream is first met."""
+
+    def __init__(self, functions: Sequence[StreamFunction]) -> None:
+        self.functions = functions
+        self.known: dict[str, StreamFunction | None] = {}
+
+    def __contains__(self, stream: object) -> bool:
+        return self.get(str(stream)) is not None
+
+    def get(self, stream: str) -> StreamFunction | None:
+        """The function that takes a stream; None where none does."""
+        if stream not in self.known:
+            self.known[stream] = function_for(stream, self.functions)
+        return self.known[stream]

@@ -68,7 +68,7 @@ class Run(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(Envelope)
-RECORD_BEGIN = re.compile(rb'\{"type": ?"RECORD", ?"stream": ?"([^"\\]+)", ?"record": ?\{')
+_RECORD_BEGIN = re.compile(rb'\{"type": ?"RECORD", ?"stream": ?"([^"\\]+)", ?"record": ?\{')
 """How most taps begin a RECORD line; the group is the stream's name."""
 
 MOST_BREAKS = 32
@@ -196,7 +196,7 @@ class MessageReader:
 
     def _plain_begin(self, data: bytes) -> re.Match[bytes] | None:
         """How a block's first line begins, where it is a record of a wanted stream, written as most taps do."""
-        begin = RECORD_BEGIN.match(data)
+        begin = _RECORD_BEGIN.match(data)
         if begin is None or begin[1].decode("utf-8", "replace") not in self.wanted:
             return None
         return begin
@@ -213,7 +213,7 @@ class MessageReader:
             yield self._plain_run(data[start:] if start else data, count - done)
 
     def _plain_run(self, data: bytes, count: int) -> Run:
-        begin = RECORD_BEGIN.match(data)
+        begin = _RECORD_BEGIN.match(data)
         return self._record_run(begin[1].decode("utf-8", "replace") if begin else "", data, count)
 
     def _decoded_runs(self, data: bytes) -> Iterator[Run]:

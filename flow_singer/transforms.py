@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-import pyarrow.compute as pc
-
 from flow_singer.batches import read_batch
 from flow_singer.buffers import Buffer, Limits
 from flow_singer.calls import (
@@ -26,7 +24,7 @@ from flow_singer.calls import (
     check_split,
 )
 from flow_singer.errors import FlowError, MessageError, TransformError
-from flow_singer.functions import StreamFunction, function_for
+from flow_singer.functions import StreamFunction, WantedStreams
 from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
@@ -36,7 +34,7 @@ from flow_singer.results import Output
 from flow_singer.schema import StreamSchema
 from flow_singer.spool import BATCH_BYTES, Spool
 from flow_singer.tabular.ahead import Ahead
-from flow_singer.tabular.batch import Batch, concat_batches, slice_batch
+from flow_singer.tabular.batch import Batch, concat_batches, slice_batch, split_by_version
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.frames import to_frame
 from flow_singer.tabular.lines import OutputStream
@@ -46,22 +44,6 @@ from flow_singer.waiting import WaitingStates
 from flow_singer.wholes import call_whole, whole_calls
 
 Reject = Callable[[int, str | None, bytes, FlowError], None]
-
-
-class _Wanted:
-    """The streams that some function takes; decided when a stream is first met."""
-
-    def __init__(self, functions: Sequence[StreamFunction]) -> None:
-        self.functions = functions
-        self.known: dict[str, StreamFunction | None] = {}
-
-    def __contains__(self, stream: object) -> bool:
-        return self.get(str(stream)) is not None
-
-    def get(self, stream: str) -> StreamFunction | None:
-        if stream not in self.known:
-            self.known[stream] = function_for(stream, self.functions)
-        return self.known[stream]
 
 
 class Transformer:
@@ -105,7 +87,7 @@ class Transformer:
         self._reject = reject
         self._nan: Literal["error", "null"] = nan
         self._clock = clock
-        self._wanted = _Wanted(functions)
+        self._wanted = WantedStreams(functions)
         self._reader = MessageReader(
             self._wanted,
             reject=None if reject is None else self._reject_line,
@@ -353,7 +335,7 @@ class Transformer:
             self._ahead.decode(buffer.decoder, parts, partial(self._process_batches, buffer))
 
     def _process_batches(self, buffer: Buffer, batch: Batch) -> None:
-        for one in _by_version(batch):
+        for one in split_by_version(batch):
             if one.count:
                 self._process_batch(buffer, one)
 
@@ -479,20 +461,6 @@ class Transformer:
     def streams_met(self) -> list[str]:
         """Every stream that came."""
         return sorted({*self._wanted.known, *self._outputs.passing})
-
-
-def _by_version(batch: Batch) -> Iterator[Batch]:
-    """Parts of a batch that share one `version`: no frame mixes versions."""
-    texts = batch.envelope.get("version")
-    if texts is None or pc.count_distinct(texts, mode="all").as_py() < 2:
-        yield batch
-        return
-    versions = texts.to_pylist()
-    start = 0
-    for row in range(1, batch.count + 1):
-        if row == batch.count or versions[row] != versions[start]:
-            yield slice_batch(batch, start, row)
-            start = row
 
 
 def records_written(transformer: Transformer, out: MessageWriter) -> Mapping[str, int]:

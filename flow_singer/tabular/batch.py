@@ -8,12 +8,13 @@ written with the digits it came with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flow_singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines
 from flow_singer.schema import Kind, StreamSchema
@@ -94,6 +95,20 @@ def slice_batch(batch: Batch, start: int, stop: int) -> Batch:
         slice_lines(batch.lines, start, stop),
         None if batch.rest is None else batch.rest[start:stop],
     )
+
+
+def split_by_version(batch: Batch) -> Iterator[Batch]:
+    """Parts of a batch that share one `version`: no frame mixes versions."""
+    texts = batch.envelope.get("version")
+    if texts is None or pc.count_distinct(texts, mode="all").as_py() < 2:
+        yield batch
+        return
+    versions = texts.to_pylist()
+    start = 0
+    for row in range(1, batch.count + 1):
+        if row == batch.count or versions[row] != versions[start]:
+            yield slice_batch(batch, start, row)
+            start = row
 
 
 def concat_batches(schema: StreamSchema, batches: Sequence[Batch]) -> Batch:

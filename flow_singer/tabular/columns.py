@@ -115,9 +115,8 @@ class RecordDecoder:
         batch, kept = self._decode_part(read, _Whole(part))
         if rest is not None:
             batch.rest = rest if kept is None else rest.take(pa.array(kept, pa.int64()))
-        if (
-            self.undeclared
-        ):  # of lines that could not be taken apart; of all others they would be empty columns
+        if self.undeclared:
+            # Of lines that could not be taken apart: in all others these would be empty columns.
             self.undeclared = []
             self._compile()
         return batch
