@@ -72,6 +72,7 @@ class Case:
         added: what it should add to each `comments` that is not null; None: not looked at. For messages on
             stdout.
         until: a file; the wall time ends when it is made, not when the command ends.
+        mark: a file; the memory until it is made is told apart.
         peers: names of the cases it is compared with.
         goals: all must hold for "met".
         in_memory_test: whether `--memory` runs it.
@@ -89,6 +90,7 @@ class Case:
     kept: float = 1.0
     added: int | None = None
     until: str = ""
+    mark: str = ""
     peers: tuple[str, ...] = ()
     goals: tuple[Goal, ...] = ()
     in_memory_test: bool = False

@@ -29,12 +29,16 @@ class Sample:
         wall_s: seconds from the start until the last stage ended, or until a file was made.
         rss_mb: peak of the largest single process.
         total_mb: peak of the sum of all processes, see `memory.py`; None where the system does not tell.
+        marked_rss_mb, marked_total_mb: the same two until a file was made, by looks from outside; None without
+            such a file.
     """
 
     cpu_s: float
     wall_s: float
     rss_mb: float
     total_mb: float | None
+    marked_rss_mb: float | None = None
+    marked_total_mb: float | None = None
 
 
 class CommandError(Exception):
@@ -50,6 +54,7 @@ def measure(
     env: Mapping[str, str],
     limit_s: float,
     until: Path | None = None,
+    mark: Path | None = None,
 ) -> Sample:
     """Run `stages`, each reading what the one before wrote, and wait for all of them.
 
@@ -66,6 +71,7 @@ def measure(
         limit_s: seconds after which they are killed.
         until: a file that one of them makes; the wall time ends with its time stamp, which a system may
             set up to 4 ms too early.
+        mark: a file that one of them makes; the memory until then is told apart.
 
     Raises:
         CommandError: a stage is not there, ended with another code than 0, did not make the file, or the
@@ -89,7 +95,7 @@ def measure(
         sink = stack.enter_context(stdout.open("wb"))
         timer = threading.Timer(limit_s, stop)
         stack.callback(timer.cancel)
-        total = stack.enter_context(TotalMemory())
+        total = stack.enter_context(TotalMemory(mark))
         start, start_ns = time.perf_counter(), time.time_ns()
         timer.start()
         try:
@@ -131,7 +137,7 @@ def measure(
         if not until.exists():
             raise CommandError(f"{until.name} was not made")
         wall_s = (until.stat().st_mtime_ns - start_ns) / 1e9
-    return Sample(cpu_s, wall_s, rss_mb, total.peak_mb)
+    return Sample(cpu_s, wall_s, rss_mb, total.peak_mb, total.marked_largest_mb, total.marked_mb)
 
 
 def _kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:

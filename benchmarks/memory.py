@@ -20,10 +20,16 @@ class TotalMemory:
     The sum is of resident pages, so that what two processes share (libraries, pages from before a fork) counts
     twice. Files in memory without a name (memfd) count once: no process's own size contains them, and Flow's two
     processes exchange their data in such. A peak between two looks is not seen.
+
+    Args:
+        mark: a file that one of them makes; what they took until then is kept apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mark: Path | None = None) -> None:
         self._peak_bytes = 0
+        self._marked_bytes = 0
+        self._marked_largest_bytes = 0
+        self._mark = mark
         self._pids: list[int] = []
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -37,6 +43,16 @@ class TotalMemory:
         """The largest sum; None where the system does not tell, or all was over before the first look."""
         return self._peak_bytes / 1e6 or None
 
+    @property
+    def marked_mb(self) -> float | None:
+        """The largest sum until the mark was made."""
+        return self._marked_bytes / 1e6 or None
+
+    @property
+    def marked_largest_mb(self) -> float | None:
+        """The peak of the largest single process until the mark was made."""
+        return self._marked_largest_bytes / 1e6 or None
+
     def __enter__(self) -> TotalMemory:
         self._thread.start()
         return self
@@ -49,7 +65,14 @@ class TotalMemory:
 
     def _look(self) -> None:
         while not self._is_over.wait(INTERVAL_S):
-            self._peak_bytes = max(self._peak_bytes, size_bytes(self._pids))
+            if self._mark is not None and self._mark.exists():  # before the look: later memory does not count
+                self._mark = None
+            size = size_bytes(self._pids)
+            self._peak_bytes = max(self._peak_bytes, size)
+            if self._mark is not None:
+                self._marked_bytes = max(self._marked_bytes, size)
+                peaks = map(_own_peak_bytes, _with_descendants(self._pids))
+                self._marked_largest_bytes = max(self._marked_largest_bytes, *peaks, 0)
 
 
 def size_bytes(pids: list[int]) -> int:
@@ -61,6 +84,15 @@ def size_bytes(pids: list[int]) -> int:
             total += int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE_BYTES
             files.update(_files_in_memory(pid))
     return total + sum(files.values())
+
+
+def _own_peak_bytes(pid: int) -> int:
+    """The most resident bytes that a process has had since its program started; 0 where it is over."""
+    with contextlib.suppress(OSError):
+        for line in (_PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _with_descendants(pids: list[int]) -> Iterator[int]:

@@ -77,6 +77,7 @@ def run(case: Case, path: Path, stdout: Path = Path(os.devnull)) -> Sample:
             env=environ,
             limit_s=LIMIT_S,
             until=RUN_FOLDER / case.until if case.until else None,
+            mark=RUN_FOLDER / case.mark if case.mark else None,
         )
     except CommandError as exc:  # paths of this machine stay out of the results
         text = str(exc).replace(f"file://{ROOT}", ".").replace(str(ROOT), ".").replace(str(Path.home()), "~")
