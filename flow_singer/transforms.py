@@ -125,7 +125,7 @@ class Transformer:
         """
         for run in self._reader.push(block):
             self._handle(run)
-        if any(buffer.function.mode == "batch" for buffer in self._buffers.values()):
+        if any(buffer.function.mode != "rows" for buffer in self._buffers.values()):
             self._ahead.expect(self._reader.size_bytes)
 
     def tick(self) -> None:
@@ -327,7 +327,7 @@ class Transformer:
         self._has_moved = True
         buffer.since = self._clock()
         if buffer.spool is not None:
-            buffer.spool.add(buffer.decoder.decode(parts))
+            self._ahead.decode(buffer.decoder, parts, buffer.spool.add)
         elif buffer.function.mode == "rows":
             for part in parts:
                 self._process_rows(buffer, part)

@@ -18,6 +18,7 @@ from command import Command
 from pushed import functions_of, record, schema, state, transformer
 from streams import messages, plain
 
+from flow_singer.buffers import Limits
 from flow_singer.errors import RecordError
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular import ahead as module
@@ -286,6 +287,37 @@ def test_buffers_that_are_handed_over_together_do_not_wait_for_one_another(tmp_p
     # one processor drains before it decodes; what is in hand is waited for once, at the end
     assert said == ["s1", "drained", "s2", "drained", "s3", "drained", "drained"]
     assert len(out.of("RECORD")) == 3
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "@transform(whole=True)\ndef s(df):\n    return df[::-1]\n",
+        "def transform(package):\n    return package\n",
+    ],
+)
+def test_functions_of_every_row_get_them_from_it_too(
+    ahead: Ahead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    answers = []
+    receive = module._Worker.receive
+    monkeypatch.setattr(module._Worker, "receive", lambda one: answers.append(receive(one)) or answers[-1])
+    functions = functions_of(code, tmp_path)
+    begin = schema("s", SCHEMA.message["schema"]["properties"])
+    data = [lines(1 + n * 20, 20) + state({"id": (n + 1) * 20}) for n in range(30)]
+    wrote = []
+    for decoding in (ahead, Ahead(1)):
+        one, out = transformer(functions, ahead=decoding, limits=Limits(batch_records=20))
+        one.push(begin)
+        for block in data:
+            one.push(block)
+        assert not out.of("STATE"), "its records are not written"
+        one.finish(complete=True)
+        assert [message["value"] for message in out.of("STATE")] == [{"id": 600}]
+        wrote.append(out.lines)
+    assert any(answers), "the second process had no part in it"
+    assert wrote[0] == wrote[1]
+    assert len(wrote[0]) == 602
 
 
 def test_a_state_costs_nothing_until_something_was_written(

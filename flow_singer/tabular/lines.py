@@ -117,8 +117,7 @@ class OutputStream:
             cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere, rest
         )
         if is_whole and self.key_properties:
-            before = {} if batch is None else {name: json_texts(one) for name, one in batch.columns.items()}
-            self._check_unique({name: cell.texts for name, cell in cells.items()}, before)
+            self._check_unique({name: cell.texts for name, cell in cells.items()}, batch)
         return blocks
 
     def _check_unread(self, schema: StreamSchema, names: Collection[str], rows: Rows | None) -> None:
@@ -137,10 +136,12 @@ class OutputStream:
                 "all columns: leave columns= out.",
             )
 
-    def _check_unique(self, texts: Mapping[str, pa.Array], before: Mapping[str, pa.Array]) -> None:
+    def _check_unique(self, texts: Mapping[str, pa.Array], batch: Batch | None) -> None:
         key = self.key_properties
         repeated = _repeated_rows([texts[name] for name in key])
-        known = _repeated_rows([before[name] for name in key]) if before.keys() >= set(key) else []
+        known: list[int] = []
+        if repeated and batch is not None and batch.columns.keys() >= set(key):
+            known = _repeated_rows([json_texts(batch.columns[name]) for name in key])
         if len(repeated) > len(known):
             named = ", ".join(f"{name} {texts[name][repeated[0]].as_py()}" for name in key)
             raise TransformError(
