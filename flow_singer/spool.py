@@ -6,17 +6,18 @@ The file has no name from the start, so that it is gone with the process, howeve
 from __future__ import annotations
 
 import tempfile
-from typing import IO
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 from flow_singer.schema import StreamSchema
-from flow_singer.tabular.batch import Batch, concat_batches
+from flow_singer.tabular.batch import Batch, Column, concat_batches
 from flow_singer.tabular.wire import from_bytes, write_batch
 
-MEMORY_BYTES = 8 << 20
+MEMORY_BYTES = 4 << 20
 """How much of each stream stays in memory."""
 
-BATCH_BYTES = 4 << 20
-"""A good size of batches, in bytes of lines: decoding needs several times as much."""
+BATCH_BYTES = 1 << 20
+"""A good size of batches, in bytes of lines: decoding needs several times as much, and several are under way."""
 
 
 class Spool:
@@ -28,7 +29,7 @@ class Spool:
         self._batches: list[Batch] = []
         self._size_bytes = 0
         self._file: IO[bytes] | None = None
-        self._places: list[tuple[int, int]] = []
+        self._stored: list[Batch] = []
 
     def add(self, batch: Batch) -> None:
         """Append a batch."""
@@ -37,26 +38,68 @@ class Spool:
         if self.first_line is None:
             self.first_line = batch.line_of(0)
         self._batches.append(batch)
-        self._size_bytes += sum(column.values.nbytes for column in batch.columns.values())
+        self._size_bytes += batch.size_bytes
         if self._size_bytes > self._memory_bytes:
             self._spill()
 
     def read(self, schema: StreamSchema) -> Batch:
-        """All records, in the order they came."""
-        parts = []
+        """All records, in the order they came; the spool is empty then."""
+        everything = concat_batches(schema, [*self._stored, *self._batches])
+        self._stored.clear()
+        self._batches.clear()
         if self._file is not None:
-            for start, size in self._places:
-                self._file.seek(start)
-                parts.append(from_bytes(self._file.read(size), schema))
             self._file.close()
-        return concat_batches(schema, [*parts, *self._batches])
+        return everything
 
     def _spill(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="flow-")  # noqa: SIM115 - open until it is read
-        for batch in self._batches:
-            start = self._file.tell()
-            write_batch(batch, self._file, compression="lz4")
-            self._places.append((start, self._file.tell() - start))
+        batch = concat_batches(
+            self._batches[0].schema, self._batches
+        )  # few large pieces, not many small ones
+        self._stored.append(_stored_batch(batch, self._file))
         self._batches.clear()
         self._size_bytes = 0
+
+
+class _Stored(Mapping[str, Any]):
+    """Columns in a file, each read when it is asked for, so that one at a time is there twice while all are joined."""
+
+    def __init__(self, file: IO[bytes], schema: StreamSchema, columns: Mapping[str, Column]) -> None:
+        self._file = file
+        self._schema = schema
+        self._places: dict[str, tuple[int, int]] = {}
+        for name, column in columns.items():
+            start = file.tell()
+            write_batch(Batch(schema, {name: column}, {}, {}, len(column.values)), file, compression="lz4")
+            self._places[name] = start, file.tell() - start
+
+    def __getitem__(self, name: str) -> Any:
+        start, size = self._places[name]
+        self._file.seek(start)
+        return from_bytes(self._file.read(size), self._schema).columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+class _StoredTexts(_Stored):
+    """The same for plain texts."""
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name).values
+
+
+def _stored_batch(batch: Batch, file: IO[bytes]) -> Batch:
+    texts = {key: Column(found, as_json=True) for key, found in batch.envelope.items()}
+    return Batch(
+        batch.schema,
+        _Stored(file, batch.schema, batch.columns),
+        _Stored(file, batch.schema, batch.undeclared),
+        _StoredTexts(file, batch.schema, texts),
+        batch.count,
+        batch.lines,
+    )

@@ -8,7 +8,7 @@ written with the digits it came with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -66,13 +66,19 @@ class Batch:
     """
 
     schema: StreamSchema
-    columns: dict[str, Column]
-    undeclared: dict[str, Column]
-    envelope: dict[str, pa.Array]
+    columns: Mapping[str, Column]
+    undeclared: Mapping[str, Column]
+    envelope: Mapping[str, pa.Array]
     count: int
     lines: LineNumbers = ()
     rest: pa.Array | None = None
     shown: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory the cells take."""
+        columns = [*self.columns.values(), *self.undeclared.values()]
+        return sum(one.values.nbytes for one in columns) + sum(one.nbytes for one in self.envelope.values())
 
     def line_of(self, row: int) -> int:
         """The number of the line that row `row` (from 0) came from."""
