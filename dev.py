@@ -136,8 +136,10 @@ def lowest(arguments: list[str]) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    """The benchmark in its short form, which asserts nothing about time."""
+    """The benchmarks in their short form, which assert nothing about time."""
     run([BIN / "python", "benchmarks/run.py", *(arguments or ["--quick"])])
+    if not arguments:
+        run([BIN / "python", "benchmarks/whole.py", "--quick"])
 
 
 def ci(_: list[str]) -> None:

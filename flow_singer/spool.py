@@ -1,12 +1,15 @@
 """Batches of one stream, kept until the stream's end; on disk past a limit.
 
-The file has no name from the start, so that it is gone with the process, however the process ends.
+The file has no name from the start, so that it is gone with the process, however the process ends. The numbers of
+lines are not kept: no error of a function that sees every row names one, and where streams take turns they need
+more memory than a small record.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import IO, Any
 
 from flow_singer.schema import StreamSchema
@@ -37,13 +40,13 @@ class Spool:
             return
         if self.first_line is None:
             self.first_line = batch.line_of(0)
-        self._batches.append(batch)
+        self._batches.append(replace(batch, lines=()))
         self._size_bytes += batch.size_bytes
         if self._size_bytes > self._memory_bytes:
             self._spill()
 
     def read(self, schema: StreamSchema) -> Batch:
-        """All records, in the order they came; the spool is empty then."""
+        """All records, in the order they came, without the numbers of their lines; the spool is empty then."""
         everything = concat_batches(schema, [*self._stored, *self._batches])
         self._stored.clear()
         self._batches.clear()
@@ -101,5 +104,4 @@ def _stored_batch(batch: Batch, file: IO[bytes]) -> Batch:
         _Stored(file, batch.schema, batch.undeclared),
         _StoredTexts(file, batch.schema, texts),
         batch.count,
-        batch.lines,
     )

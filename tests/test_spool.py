@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -52,9 +53,8 @@ def contents(batch: Batch) -> Any:
         name: (json_texts(one).to_pylist(), None if one.absent is None else one.absent.to_pylist())
         for name, one in {**batch.columns, **batch.undeclared}.items()
     }
-    lines = [batch.line_of(row) for row in range(batch.count)]
     texts = {key: found.to_pylist() for key, found in batch.envelope.items()}
-    return columns, list(batch.undeclared), texts, lines
+    return columns, list(batch.undeclared), texts
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 100, 1 << 20])
@@ -83,6 +83,15 @@ def test_few_bytes_of_many_stay_in_memory(name: str) -> None:
         spool.add(decoded(1 + number, [{"id": number, name: "x" * 20_000}]))
         assert pa.total_allocated_bytes() - before < 200_000
     assert spool.read(SCHEMA).size_bytes > 800_000
+
+
+def test_streams_that_take_turns_leave_no_number_for_each_record() -> None:
+    spool = Spool(0)
+    for number in range(10):
+        spool.add(replace(decoded(1, [{"id": 1}] * 3), lines=[(6 * number + 2 * n + 1, 1) for n in range(3)]))
+    assert spool.first_line == 1
+    assert not any(one.lines for one in (*spool._stored, *spool._batches))
+    assert not spool.read(SCHEMA).lines
 
 
 def test_only_one_column_is_there_twice_while_all_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
