@@ -97,6 +97,7 @@ class _StoredTexts(_Stored):
 
 
 def _stored_batch(batch: Batch, file: IO[bytes]) -> Batch:
+    """The batch, in the file; it has no `rest`, as a function of every row sees all columns."""
     texts = {key: Column(found, as_json=True) for key, found in batch.envelope.items()}
     return Batch(
         batch.schema,
