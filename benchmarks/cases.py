@@ -33,7 +33,7 @@ class Goal:
     another process on the machine does not change.
     """
 
-    quantity: Literal["cpu_s", "records_per_s", "ratio", "rss_mb"]
+    quantity: Literal["cpu_s", "gb_per_s", "records_per_s", "ratio", "rss_mb"]
     limit: float
     peer: str = ""
 
@@ -43,6 +43,8 @@ class Goal:
                 return f"≤ {self.limit:g} s"
             case "rss_mb":
                 return f"≤ {self.limit:g} MB"
+            case "gb_per_s":
+                return f"≥ {self.limit:g} GB/s"
             case "records_per_s":
                 return f"≥ {self.limit:,.0f} rec/s"
             case "ratio":

@@ -325,7 +325,8 @@ FLOW_CASES = (
         (("flow", "run", "tap-cat"),),
         _flow_project("tap-cat"),
         input="file",
-        peers=("meltano invoke tap-cat",),
+        peers=("meltano invoke tap-cat", CAT, ORJSON),
+        goals=(Goal("gb_per_s", 1),),
     ),
     Case(
         "flow run tap-cat untouched.py out/",
@@ -347,6 +348,7 @@ FLOW_CASES = (
         output=None,
         until="started",
         peers=("meltano invoke, until the tap starts",),
+        goals=(Goal("cpu_s", 0.25),),
     ),
 )
 

@@ -96,6 +96,8 @@ def verdicts(result: Result, results: Mapping[str, Result]) -> list[Verdict]:
                 value = result.cpu_s
             case "rss_mb":
                 value = result.rss_mb
+            case "gb_per_s":
+                value = result.bytes / 1e9 / result.wall_s
             case "records_per_s":
                 value = result.records / result.wall_s
             case "ratio":

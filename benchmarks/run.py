@@ -71,7 +71,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=100_000, help="records in the stream (default 100000)")
     parser.add_argument("--runs", type=int, default=3, help="measured runs of each path (default 3)")
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="paths with one of these words in their name"
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="paths of these names, or with one of these words in their name",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     parser.add_argument(
@@ -102,8 +105,14 @@ def _chosen(options: argparse.Namespace) -> list[Case]:
         case
         for case in (*CASES, *(SHAPE_CASES if options.shapes else ()))
         if not options.quick or case.name in alone
-        if not options.only or any(word in case.name for word in options.only)
+        if not options.only or any(_is_named(case, word) for word in options.only)
     ]
+
+
+def _is_named(case: Case, word: str) -> bool:
+    """A whole name means that case alone, any other word all that have it in their name."""
+    names = {one.name for one in (*CASES, *SHAPE_CASES)}
+    return case.name == word if word in names else word in case.name
 
 
 def _records(options: argparse.Namespace, case: Case) -> int:

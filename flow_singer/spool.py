@@ -57,9 +57,8 @@ class Spool:
     def _spill(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="flow-")  # noqa: SIM115 - open until it is read
-        batch = concat_batches(
-            self._batches[0].schema, self._batches
-        )  # few large pieces, not many small ones
+        # Few large pieces, not many small ones.
+        batch = concat_batches(self._batches[0].schema, self._batches)
         self._stored.append(_stored_batch(batch, self._file))
         self._batches.clear()
         self._size_bytes = 0

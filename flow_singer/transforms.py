@@ -23,27 +23,25 @@ from flow_singer.calls import (
     call_on_rows,
     check_split,
 )
-from flow_singer.errors import FlowError, MessageError, TransformError
+from flow_singer.errors import MessageError, TransformError
 from flow_singer.functions import StreamFunction, WantedStreams
 from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
 from flow_singer.notices import Notices
 from flow_singer.outputs import Outputs
+from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
 from flow_singer.results import Output
 from flow_singer.schema import StreamSchema
 from flow_singer.spool import BATCH_BYTES, Spool
 from flow_singer.tabular.ahead import Ahead
-from flow_singer.tabular.batch import Batch, concat_batches, slice_batch, split_by_version
+from flow_singer.tabular.batch import Batch, concat_batches, split_by_version
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.frames import to_frame
-from flow_singer.tabular.lines import OutputStream
 from flow_singer.tabular.parts import Part, other_lines
 from flow_singer.tabular.rows import decode_rows
 from flow_singer.waiting import WaitingStates
 from flow_singer.wholes import call_whole, whole_calls
-
-Reject = Callable[[int, str | None, bytes, FlowError], None]
 
 
 class Transformer:
@@ -90,7 +88,7 @@ class Transformer:
         self._wanted = WantedStreams(functions)
         self._reader = MessageReader(
             self._wanted,
-            reject=None if reject is None else self._reject_line,
+            reject=line_rejecter(reject),
             noise=noise,
             decodes=True,
             find_other_lines=other_lines,
@@ -217,7 +215,7 @@ class Transformer:
                     "A whole-stream function needs one SCHEMA; run the tap again from the beginning.",
                 )
             self._flush(buffer)
-        decoder = RecordDecoder(schema, nan=self._nan, reject=self._record_rejecter(stream))
+        decoder = RecordDecoder(schema, nan=self._nan, reject=record_rejecter(self._reject, stream))
         fresh = Buffer(schema, decoder, function, seen=buffer.seen if buffer else False)
         if function.mode in ("whole", "package"):
             fresh.spool = Spool()
@@ -344,7 +342,7 @@ class Transformer:
         stream = buffer.schema.stream
         unreadable = self._met.unreadable.setdefault(stream, {})
         results = list(
-            call_on_batch(function, batch, unreadable=unreadable, reject=self._row_rejecter(stream))
+            call_on_batch(function, batch, unreadable=unreadable, reject=row_rejecter(self._reject, stream))
         )
         if function.check_split and stream not in self._checked and batch.count > 1 and len(results) == 1:
             self._checked.add(stream)
@@ -384,7 +382,7 @@ class Transformer:
 
     def _process_rows(self, buffer: Buffer, part: Part) -> None:
         function, stream = buffer.function, buffer.schema.stream
-        rows = decode_rows(part, self._nan, self._record_rejecter(stream))
+        rows = decode_rows(part, self._nan, record_rejecter(self._reject, stream))
         found: dict[str | None, tuple[list[int], list[dict[str, Any]]]] = {}
         start: int | None = 0
         while start is not None:
@@ -423,30 +421,6 @@ class Transformer:
                 buffer.spool = None
                 for line in self._held.pop(stream, []):
                     self._outputs.activate_version(stream, line)
-
-    # --------------------------------------------------------------------------------------- rejects
-
-    def _reject_line(self, number: int, line: bytes, error: MessageError) -> None:
-        if self._reject is not None:
-            self._reject(number, None, line, error)
-
-    def _record_rejecter(self, stream: str) -> Callable[[int, bytes, FlowError], None] | None:
-        if (reject := self._reject) is None:
-            return None
-        return lambda number, line, error: reject(
-            number, None if isinstance(error, MessageError) else stream, line, error
-        )
-
-    def _row_rejecter(self, stream: str) -> Callable[[Batch, int, FlowError], None] | None:
-        if (reject := self._reject) is None:
-            return None
-
-        def reject_row(batch: Batch, row: int, error: FlowError) -> None:
-            one = slice_batch(batch, row, row + 1)
-            lines = OutputStream(stream, key=[]).write_frame(to_frame(one), one.schema, one)
-            reject(batch.line_of(row), stream, bytes(lines[-1]).rstrip(b"\n"), error)
-
-        return reject_row
 
     def unused_functions(self) -> Iterator[StreamFunction]:
         """Functions whose streams never came, but for what may be there only for another one."""

@@ -34,7 +34,7 @@ FLOORS = [
     ["masking", "yamlfile", "fields", "runner"],
     ["tabular", "project", "results", "pipeline"],
     ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],
-    ["plugins", "buffers", "keeper", "package", "systemdb", "statefolder"],
+    ["plugins", "buffers", "keeper", "rejecters", "package", "systemdb", "statefolder"],
     ["bookmarks"],
     ["workspace"],
     ["discovery", "prepare", "wholes"],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pushed import INTEGER, NUMBER, TEXT, record
 
 from flow_singer import spool as module
 from flow_singer.schema import StreamSchema
@@ -18,27 +18,13 @@ from flow_singer.tabular.batch import Batch, concat_batches, json_texts
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
 
-SCHEMA = StreamSchema(
-    {
-        "stream": "s",
-        "schema": {
-            "properties": {
-                "id": {"type": "integer"},
-                "text": {"type": ["null", "string"]},
-                "n": {"type": ["null", "number"]},
-                "more": {"type": ["null", "object"]},
-            }
-        },
-    }
-)
+PROPERTIES = {"id": INTEGER, "text": TEXT, "n": NUMBER, "more": {"type": ["null", "object"]}}
+SCHEMA = StreamSchema({"stream": "s", "schema": {"properties": PROPERTIES}})
 
 
-def decoded(first: int, records: list[Mapping[str, Any]], **beside: Any) -> Batch:
-    lines = b"".join(
-        json.dumps({"type": "RECORD", "stream": "s", "record": record, **beside}).encode() + b"\n"
-        for record in records
-    )
-    return RecordDecoder(SCHEMA).decode([Part(lines, [(first, len(records))])])
+def decoded(first: int, rows: list[Mapping[str, Any]], **beside: Any) -> Batch:
+    lines = b"".join(record("s", values, **beside) for values in rows)
+    return RecordDecoder(SCHEMA).decode([Part(lines, [(first, len(rows))])])
 
 
 def all_sorts() -> Iterator[Batch]:
@@ -96,7 +82,7 @@ def test_streams_that_take_turns_leave_no_number_for_each_record() -> None:
 
 def test_only_one_column_is_there_twice_while_all_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool(0)
-    columns = dict.fromkeys(("text", "more", "a", "b", "c", "d", "e"), "x" * 100000)
+    columns = dict.fromkeys(("text", "more", "a", "b", "c", "d", "e"), "x" * 100_000)
     for number in range(10):
         spool.add(decoded(1 + number, [{"id": number, **columns, "more": {"x": columns["more"]}}]))
     before = pa.total_allocated_bytes()
