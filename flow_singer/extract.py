@@ -163,12 +163,16 @@ class _Relay:
         self._limit = options.limit
         self._bookmark = bookmark
         self._progress = progress
+
+        def hide(text: str) -> str:
+            return mask(text, tap.secrets)
+
         noise = (
-            (lambda line: logger.warning("%s: %s", tap.name, excerpt(line)))
+            (lambda line: logger.warning("%s: %s", tap.name, excerpt(line, hide=hide)))
             if options.forward_noise
             else None
         )
-        self._reader = MessageReader(_All(), noise=noise)
+        self._reader = MessageReader(_All(), noise=noise, hide=hide)
         self._writer = MessageWriter(lambda data: write_all(out, data), header)
         self._limited: dict[str, int] = {}
         self._expected = expected

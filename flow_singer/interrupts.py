@@ -8,10 +8,13 @@ callback. So the first is put off (`deferred`), and after the second the excepti
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
+import threading
+import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import Any
 
@@ -84,18 +87,52 @@ _watch = _Watch()
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise `Interrupted` where SIGINT, SIGTERM or SIGHUP arrives; only the first one counts."""
+def interruptible(*, within_s: float | None = None) -> Iterator[None]:
+    """Raise `Interrupted` where SIGINT, SIGTERM or SIGHUP arrives; only the first one counts.
+
+    Args:
+        within_s: this process ends so many seconds after the signal, whatever still runs in it: for a
+            command that runs code of others, which may swallow every exception.
+    """
     watched = [one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _is_heeded(one)]
     before = {one: signal.signal(one, _watch.handle) for one in watched}
     show, sys.unraisablehook = sys.unraisablehook, lambda lost: _show_lost(lost, show)
     try:
-        yield
+        with contextlib.nullcontext() if within_s is None else _ending(within_s, watched):
+            yield
     finally:
         _watch.clear()
         sys.unraisablehook = show
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+@contextlib.contextmanager
+def _ending(within_s: float, watched: Collection[int]) -> Iterator[None]:
+    """Let a thread end this process, once one of the signals has come and the time is over.
+
+    The kernel's own handler wakes it, as Python's waits for the main thread, which may not come back.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while numbers := os.read(read, 1):
+            if numbers[0] in watched:
+                time.sleep(within_s)
+                name = signal.Signals(numbers[0]).name
+                text = f"Still running {within_s:g} s after {name}, which a function may have swallowed: ended.\n"
+                os.write(2, text.encode())
+                os._exit(Interrupted(numbers[0]).exit_code)
+        os.close(read)
+
+    threading.Thread(target=wait, name="ending", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(write)
 
 
 def _show_lost(lost: sys.UnraisableHookArgs, show: Callable[[sys.UnraisableHookArgs], object]) -> None:

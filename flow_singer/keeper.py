@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -45,6 +46,7 @@ class BookmarkKeeper:
         self._store = store
         self._merge = merge
         self._noise = noise
+        self._sent_keys: set[str] = set()
         self._rest = b""
         self._error: BaseException | None = None
 
@@ -83,6 +85,23 @@ class BookmarkKeeper:
         self._keep([self._rest])
         self._rest = b""
 
+    def expect(self, line: bytes) -> None:
+        """Learn of a STATE message that goes to the target; before the first one it can confirm none."""
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._sent_keys |= _state_decoder.decode(line).value.keys()
+
+    def _is_state(self, line: bytes) -> bool:
+        """Whether a line of a target is a STATE value: a JSON object like those that were sent.
+
+        Targets may advance it stream by stream, so it need not be one of them; but a log record in JSON, or a
+        message that something else than a target echoes, has none of their keys.
+        """
+        try:
+            value = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return isinstance(value, dict) and not is_empty(line) and not self._sent_keys.isdisjoint(value)
+
     def _guard(self, step: Callable[..., None], *arguments: bytes) -> None:
         if self._error is not None:
             return
@@ -96,23 +115,24 @@ class BookmarkKeeper:
         for line in lines:
             if not line.strip():
                 continue
-            if _is_state(line):
+            if self._is_state(line):
                 newest = line.strip()
             else:
-                self._noise(line.decode("utf-8", "replace")[:500])
+                self._noise(line[:_MOST_NOISE_BYTES].decode("utf-8", "replace"))
         if newest is None or self.frozen or self._store is None or self._state_id is None:
             return
         keep = self._store.merge_partial if self._merge else self._store.set
         self.count += keep(self._state_id, newest)
 
 
-def _is_state(line: bytes) -> bool:
-    """Whether a line of a target is a STATE value: a JSON object that says something."""
-    try:
-        value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return isinstance(value, dict) and not is_empty(line)
+_MOST_NOISE_BYTES = 1 << 16
+
+
+class _State(msgspec.Struct):
+    value: dict[str, msgspec.Raw]
+
+
+_state_decoder = msgspec.json.Decoder(_State)
 
 
 def _reason(error: BaseException) -> str:

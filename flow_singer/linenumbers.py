@@ -43,6 +43,12 @@ def count_lines(lines: LineNumbers) -> int:
     return lines[0][1] if len(lines) == 1 else sum(count for _, count in lines)
 
 
+def last_line(lines: LineNumbers) -> int:
+    """The number of the last line."""
+    first, count = lines[-1]
+    return first + count - 1
+
+
 def line_of(lines: LineNumbers, row: int) -> int:
     """The number of the line at position `row`, from 0; 0 where nothing tells."""
     for first, count in lines:

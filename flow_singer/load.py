@@ -14,43 +14,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Literal
+from typing import Any
 
-from flow_singer.errors import FlowError, IncompleteError, MessageError, TargetError
+from flow_singer.errors import EXIT_INCOMPLETE, FlowError, TargetError
+from flow_singer.inputstream import InputStream, LoadOptions
 from flow_singer.interrupts import Interrupted
 from flow_singer.keeper import BookmarkKeeper
-from flow_singer.marks import Header, Trailer, check_complete, split_mark
+from flow_singer.marks import Header, MessageWriter
 from flow_singer.masking import mask
-from flow_singer.messages import MessageReader, OtherLines, Run, other_lines
+from flow_singer.messages import MessageReader, Run
 from flow_singer.prepare import PreparedPlugin
 from flow_singer.project import Project
 from flow_singer.runfolder import run_folder, write_config
-from flow_singer.runner import Process, describe_end, read_blocks, running, write_all
+from flow_singer.runner import Process, describe_end, running, write_all
 
 logger = logging.getLogger(__name__)
 
 POISON = b"\x00 Flow: the stream before this line is incomplete; nothing after it will come\n"
 """A line that no target can read: it fails without committing what it holds."""
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """What a person asks of one load.
-
-    Attributes:
-        on_incomplete: whether the target may commit what came of a stream that was cut short.
-        require_end: whether a stream without marks is refused.
-        allow_empty: whether no input at all is fine.
-        forward_noise: send lines that are no messages to stderr.
-    """
-
-    on_incomplete: Literal["commit", "abort"] = "commit"
-    require_end: bool = False
-    allow_empty: bool = False
-    forward_noise: bool = False
 
 
 @dataclass
@@ -70,126 +54,6 @@ class LoadResult:
     seconds: float = 0.0
     states: int = 0
     bookmark: str | None = None
-
-
-class InputStream:
-    """The message stream on stdin: its marks taken off, its end checked.
-
-    Args:
-        descriptor: what to read.
-        options: what is asked.
-        wanted: see [`MessageReader`][flow_singer.messages.MessageReader]; the caller decodes their records.
-        find_other_lines: likewise.
-
-    Attributes:
-        header: the mark it began with, known after `begin`.
-        trailer: the mark it ended with.
-        streams: names of those that had a SCHEMA, in order.
-    """
-
-    def __init__(
-        self,
-        descriptor: int,
-        options: LoadOptions,
-        *,
-        wanted: Container[str] = (),
-        find_other_lines: OtherLines = other_lines,
-    ) -> None:
-        self.header: Header | None = None
-        self.trailer: Trailer | None = None
-        self.streams: dict[str, None] = {}
-        self._options = options
-        noise = (
-            (lambda line: logger.warning("stdin: %s", line.decode("utf-8", "replace")))
-            if (options.forward_noise)
-            else None
-        )
-        self.reader = MessageReader(wanted, noise=noise, decodes=True, find_other_lines=find_other_lines)
-        self._descriptor = descriptor
-        self._first: Iterator[Run] = iter(())
-        self._last_type = ""
-
-    def begin(self) -> None:
-        """Read until the first message, which says where the stream comes from.
-
-        Raises:
-            IncompleteError: there is no message at all.
-        """
-        for block in read_blocks(self._descriptor):
-            if self._has_begun(self.reader.push(block)):
-                return
-        if not self._has_begun(self.reader.finish()) and not self._options.allow_empty:
-            raise IncompleteError(
-                "Nothing came on stdin: the stage before failed at its start, or had nothing to say.",
-                "Look at its messages above. If an empty stream is fine: --allow-empty.",
-            )
-
-    def _has_begun(self, raw_runs: Iterator[Run]) -> bool:
-        """Take the first message; those behind it wait, so that a bad one among them is met in its turn."""
-        unmarked = (run for raw in raw_runs if (run := self._unmark(raw)) is not None)
-        for first in unmarked:
-            self._first = chain([first], unmarked)
-            return True
-        return self.trailer is not None
-
-    def runs(self, *, watch: int | None = None, idle: Callable[[], bool] | None = None) -> Iterator[Run]:
-        """Yield the messages without marks; call `begin` before.
-
-        Args:
-            watch, idle: see [`read_blocks`][flow_singer.runner.read_blocks].
-        """
-        yield from self._first
-        for block in read_blocks(self._descriptor, watch=watch, idle=idle):
-            for raw in self.reader.push(block):
-                if (run := self._unmark(raw)) is not None:
-                    yield run
-        try:
-            yield from (run for raw in self.reader.finish() if (run := self._unmark(raw)) is not None)
-        except MessageError:
-            # The last line was cut short; a marked stream says so by its missing end.
-            if self.header is None or self.trailer is not None:
-                raise
-
-    def _unmark(self, run: Run) -> Run | None:
-        before, self._last_type = self._last_type, run.type
-        if run.type == "SCHEMA" and run.stream is not None:
-            self.streams[run.stream] = None
-        if run.type not in ("SCHEMA", "STATE") or b'"_flow"' not in run.data:
-            return run
-        line, mark = split_mark(run.data[:-1])
-        if isinstance(mark, Header):
-            self.header = mark
-        if isinstance(mark, Trailer):
-            self.trailer = mark
-            # Some targets forget a STATE when a record follows, and print none: those are told again.
-            if not mark.ok or run.type != "STATE" or before == "STATE":
-                return None
-        return run._replace(data=line + b"\n")
-
-    def check_end(self) -> None:
-        """Make sure that the stream came to its proper end.
-
-        Raises:
-            IncompleteError: it did not, or nobody can tell and `require_end` asks for proof.
-        """
-        lines = self.reader.line_number - (self.trailer is not None)
-        reason = check_complete(self.header, self.trailer, lines, self.reader.records)
-        if reason is not None:
-            raise IncompleteError(
-                f"The stream is incomplete: {reason.removesuffix('.')}.",
-                "Mend the stage that failed and run again; it resumes from the last safe bookmark. (A foreign "
-                "mapper between Flow's stages may have taken the end mark away: run the tap with --plain.)",
-            )
-        if self.header is None and self.trailer is None and self.reader.line_number:
-            if self._options.require_end:
-                raise IncompleteError(
-                    "The stream bears no marks, so nobody can tell whether it is complete.",
-                    "Make it with flow run TAP, or leave out --require-end.",
-                )
-            logger.warning(
-                "This stream bears no marks (its producer is not Flow, or runs with --plain): its end is "
-                "taken for complete. --require-end refuses such streams."
-            )
 
 
 def load_target(
@@ -250,6 +114,7 @@ class _Feed:
         self._keeper = keeper
         self._options = options
         self._progress = progress
+        self._writer = self._marking_writer() if _reads_marks(target) else None
         self._stdin_open = True
         self._reading = threading.Thread(target=keeper.read, args=(process,), name="states", daemon=True)
 
@@ -258,7 +123,8 @@ class _Feed:
         self._reading.start()
         try:
             incomplete = self._write()
-            self._end()
+            self._tell_end(incomplete)
+            self._end(expected=EXIT_INCOMPLETE if self._writer and incomplete else 0)
             if incomplete is not None:
                 raise incomplete
         except Interrupted:
@@ -277,7 +143,7 @@ class _Feed:
         )
 
     def _write(self) -> FlowError | None:
-        """Pass the stream on, and return what is wrong with it, where the target may keep what it got."""
+        """Pass the stream on, and return what is wrong with it, where the target may still be told of an end."""
         try:
             self._pass_on()
             self._stream.check_end()
@@ -286,11 +152,26 @@ class _Feed:
         except TargetError:
             raise
         except FlowError as error:
-            if self._options.on_incomplete == "abort":
-                self._abort()
-                raise
-            return error
+            if self._may_commit():
+                return error
+            self._abort()
+            raise
         return None
+
+    def _may_commit(self) -> bool:
+        """Whether a target may be shown the end of its input though the stream has not come to its end."""
+        chosen = self._options.on_incomplete
+        if chosen is not None:
+            return chosen == "commit"
+        setting = None if self._writer else replacing_setting(self._target.config)
+        if setting is not None:
+            logger.warning(
+                "%s replaces what was there (%s), so it is stopped without an end of its input. "
+                "--on-incomplete commit lets it finish.",
+                self._target.name,
+                setting,
+            )
+        return setting is None
 
     def _pass_on(self) -> None:
         last_shown = 0.0
@@ -302,14 +183,45 @@ class _Feed:
             return False
 
         for run in self._stream.runs(watch=self._process.stdin, idle=target_ended):
-            write_all(self._process.stdin, run.data)
+            if run.type == "STATE":
+                self._keeper.expect(run.data)
+            self._send(run)
             self._keeper.check()
             if (now := time.monotonic()) - last_shown > 0.5:
                 last_shown = now
                 self._progress(self._stream.reader)
 
-    def _end(self) -> None:
+    def _send(self, run: Run) -> None:
+        if self._writer is None:
+            write_all(self._process.stdin, run.data)
+        elif run.type == "SCHEMA":
+            self._writer.schema(run.data[:-1])
+        elif run.type == "STATE":
+            self._writer.state(run.data[:-1])
+        else:
+            self._writer.other(run.data, run.count)
+
+    def _marking_writer(self) -> MessageWriter:
+        """Frames what Flow's own targets get: for them, an end of input without the mark is no end."""
+        header = self._stream.header or Header(uuid.uuid4().hex)
+        return MessageWriter(lambda data: write_all(self._process.stdin, data), header)
+
+    def _tell_end(self, incomplete: FlowError | None) -> None:
+        """Write the mark at the end, for a target that reads it."""
+        if self._writer is None:
+            return
+        self._writer.records = dict(self._stream.reader.records)
+        code, reason = (incomplete.exit_code, incomplete.message) if incomplete else (0, None)
+        try:
+            self._writer.finish(ok=incomplete is None, code=code, reason=reason)
+        except BrokenPipeError:
+            raise self._ended_early() from None
+
+    def _end(self, *, expected: int = 0) -> None:
         """Tell the target that the stream is over, and wait until it is done.
+
+        Args:
+            expected: the exit code by which it says that it has understood how the stream ended.
 
         Raises:
             TargetError: it failed, or had ended before.
@@ -320,8 +232,8 @@ class _Feed:
             self._close_stdin()
             code = self._process.wait()
             self._join()
-            if code:
-                raise self._failure(code)
+            if code not in (0, expected):
+                raise self._failure(code or 0)
             if pipe.read(1):
                 raise self._ended_early()
 
@@ -342,6 +254,7 @@ class _Feed:
         """
         if self._stdin_open:
             self._keeper.frozen = True
+            self._process.mute()  # it only complains of the line that makes it fail
             if self._process.poll() is None and not self._poison():
                 self._process.kill()
             self._close_stdin()
@@ -383,6 +296,31 @@ class _Feed:
             f"{self._target.name} {describe_end(code)}.{words}",
             "The next run resumes from the last bookmark it confirmed.",
         )
+
+
+def _reads_marks(target: PreparedPlugin) -> bool:
+    """Whether a target is Flow's own, which publishes only behind the mark at the end of a stream."""
+    return target.found.source == "bundled"
+
+
+_REPLACING_SETTINGS = frozenset(
+    {"overwrite_behavior", "load_method", "load_mode", "write_mode", "write_disposition", "if_exists", "mode"}
+)
+_REPLACING_VALUES = ("overwrite", "replace", "truncate", "recreate")
+
+
+def replacing_setting(config: Mapping[str, Any]) -> str | None:
+    """The setting by which a target says that it replaces what was there; None where none does.
+
+    Args:
+        config: of the target. By these names the Singer SDK (`load_method`) and targets made with it say it.
+    """
+    for name, value in config.items():
+        if name in _REPLACING_SETTINGS and str(value).lower().startswith(_REPLACING_VALUES):
+            return f"{name}: {value}"
+        if name in ("overwrite", "replace", "truncate") and value is True:
+            return f"{name}: true"
+    return None
 
 
 def _look_into_pipe(descriptor: int) -> io.FileIO:

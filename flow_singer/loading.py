@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_singer.errors import ConfigError
+from flow_singer.inputstream import InputStream, LoadOptions
 from flow_singer.keeper import BookmarkKeeper
-from flow_singer.load import InputStream, LoadOptions, LoadResult, load_target
+from flow_singer.load import LoadResult, load_target
 from flow_singer.marks import Header
 from flow_singer.masking import mask
 from flow_singer.messages import MessageReader
@@ -90,7 +91,7 @@ def load_stream(
             bookmark,
             workspace.store if bookmark else None,
             merge=header is not None and header.full_refresh,
-            noise=lambda line: show(target, mask(line, prepared.secrets)),
+            noise=lambda line: show(target, mask(line, prepared.secrets)[:500]),
         )
         result = load_target(
             prepared, workspace.project, stream, keeper, options, show=show, progress=progress

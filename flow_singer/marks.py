@@ -164,6 +164,7 @@ class MessageWriter:
         self._write = write
         self._before_state = before_state
         self._header_sent = False
+        self._is_torn = False
         self._last_schema: bytes | None = None
         self._last_state: bytes | None = None
 
@@ -182,28 +183,42 @@ class MessageWriter:
     def other(self, data: bytes, count: int) -> None:
         """Write whole lines as they are."""
         self.lines += count
-        self._write(data)
+        self._put(data)
 
     def stream_records(self, stream: str, data: bytes | memoryview, count: int) -> None:
         """Write `count` RECORD lines of a stream."""
         self.records[stream] = self.records.get(stream, 0) + count
         self.lines += count
-        self._write(data)
+        self._put(data)
 
     def finish(self, *, ok: bool, code: int = 0, reason: str | None = None) -> None:
-        """Write the trailer: the last STATE (else the last SCHEMA) again, marked; targets take it as a no-op."""
+        """Write the trailer: the last STATE (else the last SCHEMA) again, marked; targets take it as a no-op.
+
+        Behind a line that was written in part there is no place for another: then the missing trailer
+        says that the stream is cut short.
+        """
         line = self._last_state or self._last_schema
-        if self.header is None or line is None:
+        if self.header is None or line is None or self._is_torn:
             return
         trailer = Trailer(self.header.run, ok, code, self.lines, self.records, reason)
-        self._write(add_mark(line, trailer) + b"\n")
+        self._put(add_mark(line, trailer) + b"\n")
+
+    def _put(self, data: bytes | memoryview) -> None:
+        """Write whole lines; where that is broken off, nobody knows how much of them went out."""
+        self._is_torn = True
+        self._write(data)
+        self._is_torn = False
 
     def _marked(self, line: bytes) -> None:
         if self.header is not None and not self._header_sent:
             self._header_sent = True
             line = add_mark(line, self.header)
         self.lines += 1
-        self._write(line + b"\n")
+        self._put(line + b"\n")
+
+
+CUT_SHORT = "its last line is cut short: a stage before this one was stopped in the middle of it"
+"""Why a stream whose last line lacks its end is not complete, marked or not."""
 
 
 def check_complete(

@@ -150,6 +150,7 @@ class MessageReader:
             records that stand between the same two other messages come together where streams are
             interleaved: all those of one wanted stream in one run.
         find_other_lines: does what `other_lines` does; for callers that have something faster.
+        hide: takes secrets out of a text before it is shown in an error.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class MessageReader:
         noise: Callable[[bytes], None] | None = None,
         decodes: bool = False,
         find_other_lines: OtherLines = other_lines,
+        hide: Callable[[str], str] | None = None,
     ) -> None:
         self._find_other_lines = find_other_lines
         self.wanted = wanted
@@ -169,6 +171,7 @@ class MessageReader:
         self.records: dict[str, int] = {}
         self._reject = reject
         self._noise = noise
+        self._hide = hide
         self._splitter = LineSplitter()
 
     def push(self, block: bytes) -> Iterator[Run]:
@@ -179,10 +182,20 @@ class MessageReader:
             yield from self._runs(data)
 
     def finish(self) -> Iterator[Run]:
-        """Yield the run of a last line that lacks its newline; one cut short raises `MessageError`."""
+        """Yield the run of a last line that lacks its newline.
+
+        Raises:
+            CutLineError: it was cut short; it is never set aside, as what follows it is missing too.
+        """
         rest = self._splitter.rest()
-        if rest.strip():
-            yield from self._runs(rest + b"\n")
+        if not rest.strip():
+            return
+        if rest.lstrip().startswith(b"{"):
+            try:
+                self._decode_line(rest)
+            except MessageError as error:
+                raise CutLineError(error.message, error.hint) from error
+        yield from self._runs(rest + b"\n")
 
     def _runs(self, data: bytes) -> Iterator[Run]:
         if self.line_number == 0 and data.startswith(UTF8_BOM):
@@ -310,13 +323,16 @@ class MessageReader:
         try:
             message = json.loads(line.decode())  # of bytes it would guess the encoding
         except (ValueError, RecursionError) as exc:
-            raise bad_line(self.line_number + 1, line, str(exc)) from exc
+            raise self._bad_line(line, str(exc)) from exc
         if not isinstance(message, dict):
-            raise bad_line(self.line_number + 1, line, "not a JSON object")
+            raise self._bad_line(line, "not a JSON object")
         kind, stream = message.get("type"), message.get("stream")
         if not isinstance(kind, str) or not isinstance(stream, str | None):
-            raise bad_line(self.line_number + 1, line, "'type' and 'stream' must be text")
+            raise self._bad_line(line, "'type' and 'stream' must be text")
         return Envelope(kind, stream)
+
+    def _bad_line(self, line: bytes, reason: str) -> MessageError:
+        return bad_line(self.line_number + 1, line, reason, hide=self._hide)
 
     def _record_run(self, stream: str, data: bytes, count: int) -> Run:
         self.records[stream] = self.records.get(stream, 0) + count
@@ -334,7 +350,7 @@ class MessageReader:
             self.line_number += 1
             yield Run(envelope.type, envelope.stream, line + b"\n", [(self.line_number, 1)])
             return
-        error = bad_line(self.line_number + 1, line, lacks)
+        error = self._bad_line(line, lacks)
         if self._reject is None:
             raise error
         self._reject(self.line_number + 1, line, error)
@@ -350,6 +366,10 @@ def check_text(data: bytes) -> None:
 _NEEDS_STREAM = frozenset({"RECORD", "SCHEMA", "ACTIVATE_VERSION", "BATCH"})
 
 
+class CutLineError(MessageError):
+    """The last line of a stream lacks its end: whoever wrote it was stopped in the middle."""
+
+
 class RecordBeforeSchemaError(MessageError):
     """A record of a stream whose SCHEMA has not come."""
 
@@ -360,18 +380,27 @@ class RecordBeforeSchemaError(MessageError):
         )
 
 
-def bad_line(number: int, line: bytes, reason: str) -> MessageError:
+def bad_line(
+    number: int, line: bytes, reason: str, *, hide: Callable[[str], str] | None = None
+) -> MessageError:
     """The error for a line that is no Singer message, with its first 200 characters."""
     return MessageError(
-        f"Line {number} is not a Singer message ({reason}): {excerpt(line)}",
+        f"Line {number} is not a Singer message ({reason}): {excerpt(line, hide=hide)}",
         "Taps must print only messages on stdout. If this is log output, run with --noise stderr; "
         "flow transform sets bad lines aside with --reject FILE.",
     )
 
 
-def excerpt(line: bytes) -> str:
-    """The beginning of a line, safe to show on a terminal."""
-    text = line[: EXCERPT_CHARACTERS * 4].decode("utf-8", "backslashreplace")
+_HIDE_BYTES = 1 << 16
+"""Secrets are taken out of so much before it is cut: a cut must not leave half of one."""
+
+
+def excerpt(line: bytes, *, hide: Callable[[str], str] | None = None) -> str:
+    """The beginning of a line, safe to show on a terminal; `hide` takes secrets out of it."""
+    size = EXCERPT_CHARACTERS * 4 if hide is None else _HIDE_BYTES
+    text = line[:size].decode("utf-8", "backslashreplace")
+    if hide is not None:
+        text = hide(text)
     shown = text[:EXCERPT_CHARACTERS]
     printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
     return printable + ("…" if len(text) > EXCERPT_CHARACTERS or len(line) > EXCERPT_CHARACTERS * 4 else "")

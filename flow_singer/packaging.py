@@ -12,7 +12,8 @@ from flow_singer.datapackage.checking import check_package
 from flow_singer.datapackage.formats import FormatName
 from flow_singer.datapackage.load import Loader
 from flow_singer.datapackage.writer import PackageWriter
-from flow_singer.load import InputStream, LoadResult
+from flow_singer.inputstream import InputStream
+from flow_singer.load import LoadResult
 from flow_singer.marks import Header
 from flow_singer.messages import MessageReader
 from flow_singer.tabular.ahead import Ahead

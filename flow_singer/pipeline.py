@@ -17,9 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow_singer.errors import EXIT_INCOMPLETE, EXIT_INTERNAL, EXIT_OK, EXIT_PIPE, EXIT_REJECTS
+from flow_singer.errors import (
+    EXIT_INCOMPLETE,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_PIPE,
+    EXIT_REJECTS,
+    EXIT_TERMINATED,
+)
 from flow_singer.interrupts import Interrupted, deferred
-from flow_singer.runner import Process
+from flow_singer.lifeline import adopt_orphans, descendants, end_descendants
+from flow_singer.runner import Process, describe_end
 from flow_singer.status import variable_for
 
 
@@ -37,6 +46,12 @@ class Stage:
     arguments: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def command(self) -> str:
+        """What it is called as a command, for messages: `flow load target-csv`."""
+        verb = next((word for word in self.arguments if word in ("run", "transform", "load")), "")
+        return f"flow {verb} {self.name}"
+
 
 @dataclass
 class StageReport:
@@ -44,11 +59,13 @@ class StageReport:
 
     Attributes:
         name: of the stage.
+        command: what it is called as a command.
         code: its exit code; negative for a signal.
         fields: everything it told its supervisor, the newest of each.
     """
 
     name: str
+    command: str = ""
     code: int = 0
     fields: dict[str, Any] = field(default_factory=dict)
 
@@ -56,6 +73,12 @@ class StageReport:
     def exit_code(self) -> int:
         """Its exit code as a shell would show it."""
         return 128 - self.code if self.code < 0 else self.code
+
+    @property
+    def ending(self) -> str:
+        """How it ended, where it could not say why: the stage itself, not the tap or target that it ran."""
+        stopped_by = {EXIT_INTERRUPTED: "SIGINT", EXIT_TERMINATED: "SIGTERM"}.get(self.code)
+        return f"{self.command} {f'was stopped by {stopped_by}' if stopped_by else describe_end(self.code)}."
 
 
 @dataclass
@@ -111,7 +134,9 @@ def run_stages(
         Interrupted: a signal came; every stage was told, and has ended.
     """
     started = time.monotonic()
-    reports = [StageReport(stage.name) for stage in stages]
+    reports = [StageReport(stage.name, stage.command) for stage in stages]
+    adopt_orphans()
+    others = descendants(os.getpid())
     processes: list[Process] = []
     listeners: list[threading.Thread] = []
     try:
@@ -150,6 +175,8 @@ def run_stages(
         for process in processes:
             process.stop()
         raise
+    finally:
+        end_descendants(without=others)  # what a stage that was killed could not end
     for listener in listeners:
         listener.join(1.0)
     return Verdict(reports, time.monotonic() - started)

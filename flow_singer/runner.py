@@ -22,7 +22,7 @@ from typing import Any
 
 from flow_singer.errors import FlowError
 from flow_singer.interrupts import deferred
-from flow_singer.lifeline import die_with_parent
+from flow_singer.lifeline import adopt_orphans, descendants, die_with_parent, end_descendants
 from flow_singer.messages import BLOCK_BYTES
 
 GRACE_S = 10.0
@@ -194,6 +194,8 @@ def running(
         error: what to raise where it cannot be started.
     """
     process = None
+    adopt_orphans()
+    others = descendants(os.getpid())
     try:
         with deferred():
             try:
@@ -203,7 +205,8 @@ def running(
         yield process
     finally:
         if process is not None:
-            process.kill()  # and what it left behind
+            process.kill()
+            end_descendants(without=others)  # what it left behind, also in sessions of their own
 
 
 def widen_pipe(descriptor: int) -> None:

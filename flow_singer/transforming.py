@@ -14,7 +14,8 @@ from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError, IncompleteError, TransformError
 from flow_singer.functions import load_functions
 from flow_singer.interrupts import Interrupted
-from flow_singer.marks import Header, MessageWriter, check_complete
+from flow_singer.marks import CUT_SHORT, Header, MessageWriter, check_complete
+from flow_singer.messages import CutLineError
 from flow_singer.rejects import RejectFile
 from flow_singer.runner import read_blocks, write_all
 from flow_singer.tabular.ahead import Ahead
@@ -167,10 +168,16 @@ class _Chain:
         """
         reason = None
         for position, (transformer, writer) in enumerate(zip(self.transformers, self._writers, strict=True)):
-            transformer.read_rest()
+            cut = _read_rest(transformer)
             if position == 0:
-                reason = check_complete(
-                    transformer.header, transformer.trailer, transformer.lines_read, transformer.records_read
+                reason = (
+                    check_complete(
+                        transformer.header,
+                        transformer.trailer,
+                        transformer.lines_read,
+                        transformer.records_read,
+                    )
+                    or cut
                 )
                 if transformer.header is None and transformer.trailer is None and transformer.lines_read:
                     logger.warning(
@@ -203,6 +210,17 @@ class _Chain:
             self._writers[-1].finish(ok=False, code=code, reason=reason)
         except OSError:
             logger.debug("The next stage is gone too.")
+
+
+def _read_rest(transformer: Transformer) -> str | None:
+    """Take the last line; say why the stream is incomplete where that was cut short."""
+    try:
+        transformer.read_rest()
+    except CutLineError:
+        if transformer.trailer is not None:
+            raise
+        return CUT_SHORT
+    return None
 
 
 def _report_unused(transformer: Transformer, *, strict: bool) -> None:

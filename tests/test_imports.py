@@ -39,6 +39,7 @@ FLOORS = [
     ["workspace"],
     ["discovery", "prepare", "wholes"],
     ["tapcatalog", "tapstate"],
+    ["inputstream"],
     ["extract", "load", "transforms"],
     ["transforming", "packaging"],
     ["loading"],

@@ -15,7 +15,6 @@ from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
 from flow_singer.interrupts import interruptible
 from flow_singer.loading import is_folder
 from flow_singer.pipeline import Stage, StageReport, Verdict, run_stages
-from flow_singer.runner import describe_end
 from flow_singer.tapoptions import TapOptions
 from flow_singer.workspace import Workspace
 
@@ -238,7 +237,7 @@ def _tell(verdict: Verdict, title: str) -> int:
         records, size_bytes = _counts(verdict.stages)
         tell_summary(title, records, size_bytes, verdict.seconds, each=True)
     elif last.exit_code != EXIT_PIPE:  # the reader of our own stdout went, which ends quietly
-        message = cause.fields.get("error") or f"{cause.name} {describe_end(cause.code)}."
+        message = cause.fields.get("error") or cause.ending
         show_error(str(message), cause.fields.get("hint"), cause.exit_code)
     if last.fields.get("bookmark"):
         tell_bookmark(last.fields["bookmark"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--on-incomplete",
     type=click.Choice(["commit", "abort"]),
-    default="commit",
-    show_default=True,
-    help="What a target may do with a stream that was cut short.",
+    help="What a target may do with a stream that was cut short. [default: commit; abort where it replaces]",
 )
 @click.option("--require-end", is_flag=True, help="Refuse streams without marks.")
 @click.option("--allow-empty", is_flag=True, help="No input at all is fine.")
@@ -58,7 +56,7 @@ def command(
     target: str,
     config: str | None,
     state_id: str | None,
-    on_incomplete: str,
+    on_incomplete: Literal["commit", "abort"] | None,
     require_end: bool,
     allow_empty: bool,
     noise: str,
@@ -75,8 +73,8 @@ def command(
     flow run tap-demo | flow load target-csv
     flow run tap-demo | flow load out/ --format parquet
     """
+    from flow_singer.inputstream import LoadOptions
     from flow_singer.interrupts import interruptible
-    from flow_singer.load import LoadOptions
     from flow_singer.loading import PackageOptions, load_stream
     from flow_singer.status import StatusWriter
 
@@ -89,7 +87,7 @@ def command(
             "--check reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv."
         )
     options = LoadOptions(
-        on_incomplete="abort" if on_incomplete == "abort" else "commit",
+        on_incomplete=on_incomplete,
         require_end=require_end,
         allow_empty=allow_empty,
         forward_noise=noise == "stderr",

@@ -83,7 +83,7 @@ def command(
     from flow_singer.interrupts import interruptible
     from flow_singer.tabular.ahead import Ahead
 
-    with interruptible(), contextlib.closing(Ahead()) as ahead:
+    with interruptible(within_s=_STOP_S), contextlib.closing(Ahead()) as ahead:
         ahead.expect_input(0)  # a second process starts while this one still loads pandas
         from flow_singer.buffers import Limits
         from flow_singer.tabular.memory import set_up_memory
@@ -107,6 +107,9 @@ def command(
         tell(f"{records} set aside in {reject}.", rejects=result.rejects, file=str(reject))
     return EXIT_REJECTS if result.rejects else EXIT_OK
 
+
+_STOP_S = 5.0
+"""A user's function may swallow every exception, so it gets no longer than this to stop."""
 
 _ABOUT = {
     "name": "flow-transform",

@@ -16,9 +16,16 @@ import msgspec
 from flow_singer.batches import read_batch
 from flow_singer.datapackage.keys import MissingKeyError
 from flow_singer.errors import FlowError, MessageError
-from flow_singer.linenumbers import count_lines, each_line
-from flow_singer.marks import Header, Trailer, check_complete, split_mark
-from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, bad_line, decode_object
+from flow_singer.linenumbers import count_lines, each_line, last_line
+from flow_singer.marks import CUT_SHORT, Header, Trailer, check_complete, split_mark
+from flow_singer.messages import (
+    CutLineError,
+    MessageReader,
+    RecordBeforeSchemaError,
+    Run,
+    bad_line,
+    decode_object,
+)
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch
@@ -101,6 +108,12 @@ class _Buffer:
     records: int = 0
     size_bytes: int = 0
 
+    def forget_from(self, line: int) -> None:
+        """Forget the lines from this number on; it is that of a message of another type, where parts end."""
+        self.parts = [part for part in self.parts if part.lines[-1][0] < line]
+        self.records = sum(count_lines(part.lines) for part in self.parts)
+        self.size_bytes = sum(len(part.data) for part in self.parts)
+
 
 class _AllStreams:
     def __contains__(self, stream: object) -> bool:
@@ -160,7 +173,10 @@ class Loader:
         self._size_bytes = 0
         self._received_bytes = 0
         self._waiting_state: bytes | None = None
+        self._waiting_line = 0
         self._waiting_since = 0.0
+        self._newest_line = 0
+        """The last line of which a record was handed over."""
 
     def push(self, block: bytes) -> None:
         """Take the next bytes of the stream.
@@ -183,21 +199,31 @@ class Loader:
     def finish(self) -> Loaded:
         """Hand over the rest at the end of the stream.
 
+        Where it is not complete, only what the newest STATE covers is handed over, if that can still be told
+        from what came behind it.
+
         Raises:
-            DataError: a record cannot be used; the stream was cut in the middle of a line that no mark
-                would have told of.
+            DataError: a record cannot be used.
         """
+        loaded = self.loaded
+        cut = None
         try:
             for run in self._reader.finish():
                 self.handle(run)
-        except MessageError:
-            # The last line was cut short. Where the stream is marked, that is what it says itself.
-            if self.loaded.header is None:
+        except CutLineError:
+            if loaded.trailer is not None:
                 raise
-        loaded = self.loaded
+            cut = CUT_SHORT
         loaded.lines = self._reader.line_number - (loaded.trailer is not None)
-        loaded.incomplete = check_complete(loaded.header, loaded.trailer, loaded.lines, self._reader.records)
-        self.flush()
+        loaded.incomplete = (
+            check_complete(loaded.header, loaded.trailer, loaded.lines, self._reader.records) or cut
+        )
+        if not loaded.incomplete:
+            self.flush()
+        elif self._waiting_state is not None and self._newest_line < self._waiting_line:
+            for buffer in self._buffers.values():
+                buffer.forget_from(self._waiting_line)
+            self.flush()
         return loaded
 
     def flush(self) -> None:
@@ -283,7 +309,7 @@ class Loader:
         self.loaded.state = value
         if self._waiting_state is None:
             self._waiting_since = self._clock()
-        self._waiting_state = value
+        self._waiting_state, self._waiting_line = value, run.first_line
 
     def _unmark(self, line: bytes) -> bytes | None:
         line, mark = split_mark(line)
@@ -340,6 +366,7 @@ class Loader:
         if not buffer.records:
             return
         parts = parts_of(buffer.parts)
+        self._newest_line = max(self._newest_line, last_line(parts[-1].lines))
         self._size_bytes -= buffer.size_bytes
         buffer.parts, buffer.records, buffer.size_bytes = [], 0, 0
         self._ahead.decode(buffer.decoder, parts, self._hand_over)

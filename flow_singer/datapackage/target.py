@@ -86,8 +86,13 @@ class BatchTarget(Target):
         with _Abandoning(self._sink), contextlib.closing(self._loader):
             loaded = self._loader.finish()
             if loaded.incomplete:
+                kept = (
+                    "What its last STATE covers was kept"
+                    if self._sink.keeps_earlier_runs
+                    else "Nothing of it was published"
+                )
                 raise IncompleteError(
-                    f"The stream is not complete: {loaded.incomplete}. Nothing of it was published.",
+                    f"The stream is not complete: {loaded.incomplete.removesuffix('.')}. {kept}.",
                     "Find the first error of the stages before this one, and run again.",
                 )
             self._sink.publish()

@@ -20,7 +20,8 @@ from streams import bookmark, bookmarked_id, framed, ids, messages, plain
 Flow = Callable[..., Result]
 
 STATE = '{"bookmarks":{"s":{"id":%d}}}\n'
-MORE_THAN_ANY_PIPE_HOLDS = framed(messages(3_000, every=500, width=1_000))
+_SCHEMA, *_MANY = messages(3_000, every=500, width=1_000)
+MORE_THAN_ANY_PIPE_HOLDS = framed([_SCHEMA, b'{"type":"STATE","value":{"bookmarks":{"s":{"id":0}}}}', *_MANY])
 
 
 def project(root: Path, script: str, **config: Any) -> Path:

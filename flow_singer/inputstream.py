@@ -1,0 +1,168 @@
+"""The message stream on stdin: begun, its marks taken off, its end checked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+from flow_singer.errors import IncompleteError
+from flow_singer.marks import CUT_SHORT, Header, Trailer, check_complete, split_mark
+from flow_singer.messages import CutLineError, MessageReader, OtherLines, Run, other_lines
+from flow_singer.runner import read_blocks
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a person asks of one load.
+
+    Attributes:
+        on_incomplete: whether the target may commit what came of a stream that was cut short; None: unless
+            it replaces what was there before.
+        require_end: whether a stream without marks is refused.
+        allow_empty: whether no input at all is fine.
+        forward_noise: send lines that are no messages to stderr.
+    """
+
+    on_incomplete: Literal["commit", "abort"] | None = None
+    require_end: bool = False
+    allow_empty: bool = False
+    forward_noise: bool = False
+
+
+class InputStream:
+    """The message stream on stdin: its marks taken off, its end checked.
+
+    Args:
+        descriptor: what to read.
+        options: what is asked.
+        wanted: see [`MessageReader`][flow_singer.messages.MessageReader]; the caller decodes their records.
+        find_other_lines: likewise.
+
+    Attributes:
+        header: the mark it began with, known after `begin`.
+        trailer: the mark it ended with.
+        streams: names of those that had a SCHEMA, in order.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        options: LoadOptions,
+        *,
+        wanted: Container[str] = (),
+        find_other_lines: OtherLines = other_lines,
+    ) -> None:
+        self.header: Header | None = None
+        self.trailer: Trailer | None = None
+        self.streams: dict[str, None] = {}
+        self._options = options
+        noise = (
+            (lambda line: logger.warning("stdin: %s", line.decode("utf-8", "replace")))
+            if (options.forward_noise)
+            else None
+        )
+        self.reader = MessageReader(wanted, noise=noise, decodes=True, find_other_lines=find_other_lines)
+        self._descriptor = descriptor
+        self._first: Iterator[Run] = iter(())
+        self._last_type = ""
+        self._is_cut = False
+
+    def begin(self) -> None:
+        """Read until the first message, which says where the stream comes from.
+
+        Raises:
+            IncompleteError: there is no message at all.
+        """
+        for block in read_blocks(self._descriptor):
+            if self._has_begun(self.reader.push(block)):
+                return
+        has_begun = self._has_begun(self._last_run())
+        if self._is_cut and not has_begun:
+            raise _incomplete(CUT_SHORT)
+        if not has_begun and not self._options.allow_empty:
+            raise IncompleteError(
+                "Nothing came on stdin: the stage before failed at its start, or had nothing to say.",
+                "Look at its messages above. If an empty stream is fine: --allow-empty.",
+            )
+
+    def _has_begun(self, raw_runs: Iterator[Run]) -> bool:
+        """Take the first message; those behind it wait, so that a bad one among them is met in its turn."""
+        unmarked = (run for raw in raw_runs if (run := self._unmark(raw)) is not None)
+        for first in unmarked:
+            self._first = chain([first], unmarked)
+            return True
+        return self.trailer is not None
+
+    def runs(self, *, watch: int | None = None, idle: Callable[[], bool] | None = None) -> Iterator[Run]:
+        """Yield the messages without marks; call `begin` before.
+
+        Args:
+            watch, idle: see [`read_blocks`][flow_singer.runner.read_blocks].
+        """
+        yield from self._first
+        for block in read_blocks(self._descriptor, watch=watch, idle=idle):
+            for raw in self.reader.push(block):
+                if (run := self._unmark(raw)) is not None:
+                    yield run
+        yield from (run for raw in self._last_run() if (run := self._unmark(raw)) is not None)
+
+    def _last_run(self) -> Iterator[Run]:
+        """The last line, where it lacks its newline; one that was cut short is told of by `check_end`."""
+        try:
+            yield from self.reader.finish()
+        except CutLineError:
+            if self.trailer is not None:
+                raise
+            self._is_cut = True
+
+    def _unmark(self, run: Run) -> Run | None:
+        before, self._last_type = self._last_type, run.type
+        if run.type == "SCHEMA" and run.stream is not None:
+            self.streams[run.stream] = None
+        if run.type not in ("SCHEMA", "STATE") or b'"_flow"' not in run.data:
+            return run
+        line, mark = split_mark(run.data[:-1])
+        if isinstance(mark, Header):
+            self.header = mark
+        if isinstance(mark, Trailer):
+            self.trailer = mark
+            # Some targets forget a STATE when a record follows, and print none: those are told again.
+            if not mark.ok or run.type != "STATE" or before == "STATE":
+                return None
+        return run._replace(data=line + b"\n")
+
+    def check_end(self) -> None:
+        """Make sure that the stream came to its proper end.
+
+        Raises:
+            IncompleteError: it did not, or nobody can tell and `require_end` asks for proof.
+        """
+        lines = self.reader.line_number - (self.trailer is not None)
+        reason = check_complete(self.header, self.trailer, lines, self.reader.records)
+        if reason is None and self._is_cut:
+            reason = CUT_SHORT
+        if reason is not None:
+            raise _incomplete(reason)
+        if self.header is None and self.trailer is None and self.reader.line_number:
+            if self._options.require_end:
+                raise IncompleteError(
+                    "The stream bears no marks, so nobody can tell whether it is complete.",
+                    "Make it with flow run TAP, or leave out --require-end.",
+                )
+            logger.warning(
+                "This stream bears no marks (its producer is not Flow, or runs with --plain): its end is "
+                "taken for complete. --require-end refuses such streams."
+            )
+
+
+def _incomplete(reason: str) -> IncompleteError:
+    return IncompleteError(
+        f"The stream is incomplete: {reason.removesuffix('.')}.",
+        "Mend the stage that failed and run again; it resumes from the last safe bookmark. (A foreign "
+        "mapper between Flow's stages may have taken the end mark away: run the tap with --plain.)",
+    )
