@@ -8,6 +8,7 @@
     python3 dev.py docs         the parts of the documentation that the code says
     python3 dev.py connectors   real taps and targets from PyPI, and the databases on this machine
     python3 dev.py lowest       what values go through, on the oldest supported releases of the dependencies
+    python3 dev.py campaign     pipelines whose processes are stopped at random, in its short form
     python3 dev.py bench        the benchmark, in its short form
     python3 dev.py ci           all of them
 
@@ -135,6 +136,12 @@ def lowest(arguments: list[str]) -> None:
     run([python, "-m", "pytest", *files, *(arguments or ["-q", "-n", "auto"])])
 
 
+def campaign(arguments: list[str]) -> None:
+    """Pipelines whose processes are stopped at random; with the targets that `connectors` has installed."""
+    installed = ROOT / ".pytest_cache" / "d" / "connectors" / "direct"
+    run([BIN / "python", "tests/campaign.py", "--connectors", installed, *(arguments or ["--kills", "25"])])
+
+
 def bench(arguments: list[str]) -> None:
     """The benchmarks in their short form, which assert nothing about time."""
     run([BIN / "python", "benchmarks/run.py", *(arguments or ["--quick"])])
@@ -144,12 +151,12 @@ def bench(arguments: list[str]) -> None:
 
 def ci(_: list[str]) -> None:
     """Everything, the README's own commands first."""
-    for job in (test, demo, lint, types, connectors, lowest, bench):
+    for job in (test, demo, lint, types, connectors, campaign, lowest, bench):
         print(f"\n=== {job.__name__}", flush=True)
         job([])
 
 
-JOBS = {job.__name__: job for job in (demo, test, lint, types, docs, connectors, lowest, bench, ci)}
+JOBS = {job.__name__: job for job in (demo, test, lint, types, docs, connectors, campaign, lowest, bench, ci)}
 
 
 def main() -> None:
