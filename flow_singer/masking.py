@@ -48,6 +48,19 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     return _spellings(frozenset(secrets)).replace(text, "***")
 
 
+_known: set[str] = set()
+
+
+def remember(secrets: Iterable[str]) -> None:
+    """Have `mask_known` mask these for the rest of this process."""
+    _known.update(secrets)
+
+
+def mask_known(text: str) -> str:
+    """Mask every secret that this process was given: for its log, its tracebacks and its last word."""
+    return mask(text, _known)
+
+
 @lru_cache(maxsize=32)
 def _spellings(secrets: frozenset[str]) -> Spellings:
     known = (secret for secret in secrets if len(secret.strip()) >= _MASK_LENGTH)
