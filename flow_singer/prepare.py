@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import ConfigError
-from flow_singer.masking import find_secrets
+from flow_singer.masking import find_secrets, remember
 from flow_singer.plugins import FoundPlugin, Kind, ensure_environment, find_plugin
 from flow_singer.project import Project
 from flow_singer.settings import PluginSettings, resolve
@@ -39,6 +41,9 @@ class PreparedPlugin:
     secrets: frozenset[str]
     config_file: Path | None = None
     settings: PluginSettings | None = None
+
+    def __post_init__(self) -> None:
+        remember(self.secrets)
 
     @property
     def name(self) -> str:
@@ -93,24 +98,34 @@ def read_config(option: str | None) -> tuple[dict[str, Any], Path | None]:
     """Read `--config`: a JSON object, or the path of a file that holds one.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither; shows nothing of it, as it may hold a secret, but the path of a file.
     """
     if option is None:
         return {}, None
-    path = None if option.lstrip().startswith("{") else Path(option)
+    path = None if option.lstrip().startswith("{") else _config_file(option)
     try:
-        text = option if path is None else path.read_text(encoding="utf-8")
-        config = json.loads(text)
+        config = json.loads(option if path is None else path.read_text(encoding="utf-8"))
     except OSError as exc:
         raise ConfigError(
-            f"Cannot read --config {option}: {exc.strerror}.",
+            f"Cannot read --config {path}: {exc.strerror}.",
             "Give a JSON object or the path of a JSON file.",
         ) from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         where = "--config" if path is None else f"--config {path}"
         raise ConfigError(
             f"{where} is not JSON: {exc}.", "For example: --config '{\"records\": 100}'"
-        ) from exc
+        ) from None  # the cause has a copy of the text
     if not isinstance(config, dict):
         raise ConfigError(f"--config must be a JSON object, not {type(config).__name__}.")
     return config, path
+
+
+def _config_file(option: str) -> Path:
+    """Return the path that `--config` gives; a text that is no file must not be shown as if it were one."""
+    if os.path.exists(option) or re.fullmatch(r"[\w./~+-]+\.(?:json|ya?ml)", option):
+        return Path(option)
+    raise ConfigError(
+        f"--config is neither a JSON object, which begins with {{, nor the path of a file: there is no file of"
+        f" that name ({len(option)} characters, not shown as they may hold a secret).",
+        "For example: --config '{\"records\": 100}', or --config tap.json",
+    )

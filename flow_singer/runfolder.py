@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _PREFIX = "flow-run-"
 _NEW_S = 60.0  # a folder this young may not have its lock yet
+_REMOVING_S = 2.0  # how long a run may clear up after others before it begins
 
 
 @contextlib.contextmanager
@@ -34,42 +35,84 @@ def run_folder(project: Project | None) -> Iterator[Path]:
 
     Args:
         project: the folder is made in its `.meltano/run`; without one among the temporary files.
+
+    Raises:
+        ConfigError: it cannot be made.
     """
-    parent = project.sys_dir / "run" if project else Path(tempfile.gettempdir())
-    parent.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    lock = os.open(folder, os.O_RDONLY)
+    folder, lock = _make(project)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
-        if folder.exists():  # a process of the run still writes into it
+        if os.path.lexists(folder):  # a process of the run still writes into it
             logger.warning("%s could not be removed; it may hold secrets", folder)
 
 
+def _make(project: Project | None) -> tuple[Path, int]:
+    """Make the folder; return it with the descriptor that holds its lock.
+
+    Raises:
+        ConfigError: there is no place for it.
+    """
+    try:
+        parent = project.sys_dir / "run" if project else Path(tempfile.gettempdir())
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError as exc:
+        place = f"{exc.filename}: " if exc.filename else ""
+        raise ConfigError(
+            f"There is no place for the config files of this run: {place}{exc.strerror or exc}.",
+            "Make room, or make the folder writable."
+            if project
+            else "Make room in the folder for temporary files, or set TMPDIR to one that is writable.",
+        ) from exc
+    with contextlib.suppress(OSError):  # a file system without locks: the age of the folder protects it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder, lock
+
+
 def _remove_orphans(parent: Path) -> None:
-    for folder in parent.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(
-            FileNotFoundError, PermissionError, BlockingIOError
-        ):  # gone, not ours, in use
-            if time.time() - folder.stat().st_mtime < _NEW_S:
-                continue
-            lock = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            finally:
-                os.close(lock)
+    """Remove the folders of runs that were killed, and nothing else that has such a name.
+
+    Anybody may put anything into a folder for temporary files: only folders of this user count, no link is
+    followed, and what cannot be removed is left.
+    """
+    deadline = time.monotonic() + _REMOVING_S
+    with contextlib.suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(_PREFIX):
+                with contextlib.suppress(OSError):  # gone, not ours, in use
+                    _remove_orphan(parent / entry.name)
+                if time.monotonic() > deadline:  # the next run goes on with it
+                    return
+
+
+def _remove_orphan(folder: Path) -> None:
+    # Neither a FIFO nor a link can be opened so, whatever takes the folder's place meanwhile.
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        opened = os.fstat(lock)
+        if opened.st_uid != os.getuid() or time.time() - opened.st_mtime < _NEW_S:
+            return
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # From descriptor to descriptor: rmtree follows no link, and none can come in between.
+        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            shutil.rmtree(folder.name, dir_fd=parent)
+        finally:
+            os.close(parent)
+    finally:
+        os.close(lock)
 
 
 def write_config(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
     """Write a plugin's config into a file that only its owner can read (0600), and return its path.
 
     Raises:
-        ConfigError: a value has no JSON form; names its key, not the value.
+        ConfigError: a value has no JSON form; names its key, not the value. Or there is no room.
     """
     for key, value in config.items():
         try:
@@ -80,7 +123,13 @@ def write_config(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
                 "Write it as text, a number, a list or a mapping.",
             ) from exc
     path = folder / f"{name}.config.json"
-    write_private(path, json.dumps(config, indent=2, ensure_ascii=False).encode())
+    try:
+        write_private(path, json.dumps(config, indent=2, ensure_ascii=False).encode())
+    except OSError as exc:
+        raise ConfigError(
+            f"The config of {name} cannot be written: {exc.strerror}: {path}.",
+            "Make room there and run again.",
+        ) from exc
     return path
 
 

@@ -30,6 +30,7 @@ FLOORS = [
         "batches",
         "rejects",
         "scaffold",
+        "spellings",
     ],
     ["masking", "yamlfile", "fields", "runner"],
     ["tabular", "project", "results", "pipeline"],

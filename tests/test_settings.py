@@ -7,7 +7,7 @@ import pytest
 
 from flow_singer.errors import ConfigError
 from flow_singer.project import load_project
-from flow_singer.settings import PluginSettings, expand, mask, plugin_variables, resolve
+from flow_singer.settings import PluginSettings, expand, plugin_variables, resolve
 
 DEMO = """
 default_environment: dev
@@ -392,17 +392,6 @@ def test_secrets_are_found_by_declaration_name_and_url(tmp_path, config, secrets
     settings = settings_of(tmp_path, "tap-x", text=text)
     assert settings.secrets == secrets
     assert not any(secret in repr(settings) for secret in secrets)
-
-
-def test_each_line_of_a_private_key_is_a_secret(tmp_path):
-    text = tap(r'{private_key: "-----BEGIN-----\nMIIEvQIBADAN\n"}')
-    secrets = settings_of(tmp_path, "tap-x", text=text).secrets
-    assert mask("bad key MIIEvQIBADAN", secrets) == "bad key ***"
-
-
-def test_mask_hides_long_secrets_first_and_leaves_short_ones():
-    assert mask("token abcd and abcdef, id 1", {"abcd", "abcdef", "1", "id"}) == "token *** and ***, id 1"
-    assert mask("nothing", ()) == "nothing"
 
 
 def test_pip_urls_can_use_the_variables_of_the_plugin(tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
 import click
 
@@ -21,6 +23,7 @@ from flow_singer.errors import (
     EXIT_USAGE,
     FlowError,
 )
+from flow_singer.masking import find_secrets, mask_known, remember
 from flow_singer.status import StatusWriter
 
 logger = logging.getLogger("flow_singer")
@@ -33,6 +36,7 @@ def report(command: Callable[[], object]) -> int:
         command: what to run; it may return an exit code.
     """
     status = StatusWriter(os.environ)
+    remember(typed_secrets(sys.argv[1:], os.environ))
     try:
         code = command()
         return code if isinstance(code, int) else EXIT_OK
@@ -103,6 +107,7 @@ def _trace(error: BaseException) -> None:
 
 def _say(status: StatusWriter, message: str, hint: str | None, code: int) -> None:
     """The last word: to the supervisor where there is one, else to the person."""
+    message, hint = mask_known(message), hint and mask_known(hint)
     status.send(error=message, hint=hint, code=code)
     if status.supervised:
         return
@@ -113,6 +118,35 @@ def show_error(message: str, hint: str | None, code: int) -> None:
     """Print an error and its next step on stderr."""
     text = f"Error: {message}" + (f"\n{hint}" if hint else "")
     tell(text, level=logging.ERROR, error=message, hint=hint, code=code)
+
+
+def typed_secrets(words: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secrets of every config that was typed, also of one that nobody can read.
+
+    An error may show the words of the command line. A config that lacks its quotes comes as several words: until
+    the next option, each may be a part of it.
+
+    Args:
+        words: the command line.
+        environ: environment variables; options may come from there.
+    """
+    typed = [
+        [value] for name, value in environ.items() if name.startswith("FLOW_") and name.endswith("CONFIG")
+    ]
+    for position, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in ("--config", "--target-config"):
+            after = words[position + 1 :]
+            first, rest = ([value], after) if equals else (after[:1], after[1:])
+            typed.append([*first, *takewhile(lambda word: not word.startswith("--"), rest)])
+    for first, *rest in filter(None, typed):
+        try:
+            config = json.loads(first)
+        except (ValueError, RecursionError):
+            if not os.path.exists(first) and not first.endswith(".json"):
+                yield from filter(None, (first, *(rest if first.lstrip().startswith("{") else ())))
+        else:
+            yield from find_secrets(config if isinstance(config, dict) else {"secret": config})
 
 
 def _forget_stdout() -> None:

@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Any
 
+from flow_singer.masking import mask_known
+
 
 def set_up_logging(level: str, form: str) -> None:
     """Send Flow's log to stderr.
@@ -43,7 +45,7 @@ def tell(text: str, *, level: int = logging.INFO, **fields: Any) -> None:
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = mask_known(super().format(record))
         if record.levelno == logging.INFO:
             return text
         return f"{record.levelname.capitalize()}: {text}"
@@ -57,9 +59,9 @@ class _JsonFormatter(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": mask_known(record.getMessage()),
         }
         entry |= getattr(record, "fields", {})
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = mask_known(self.formatException(record.exc_info))
         return json.dumps(entry)

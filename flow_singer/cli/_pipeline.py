@@ -15,6 +15,7 @@ from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
 from flow_singer.interrupts import interruptible
 from flow_singer.loading import is_folder
 from flow_singer.pipeline import Stage, StageReport, Verdict, run_stages
+from flow_singer.prepare import read_config
 from flow_singer.tapoptions import TapOptions
 from flow_singer.workspace import Workspace
 
@@ -36,6 +37,8 @@ def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline:
     Raises:
         ConfigError: the words are no pipeline.
     """
+    for config in (pipeline.config, pipeline.target_config):
+        read_config(config)  # a torn one may have left its secrets among the words
     blocks = split_blocks(cli.workspace, words)
     _refuse_idle_options(blocks, options, pipeline)
     code = EXIT_OK
