@@ -22,7 +22,10 @@ __all__ = [
     "extras_of",
     "find_project",
     "load_project",
+    "near_names",
+    "read_settings",
     "suggest",
+    "unlisted_plugin",
 ]
 
 PROJECT_FILE = "meltano.yml"
@@ -59,7 +62,8 @@ class Plugin:
     """A plugin of the project: its own entry over what it inherits. `config` and `extras` are unresolved.
 
     `capabilities` is None where no definition names any; `extra_defaults` come from the definition, without
-    underscore; `venv_name` is the folder of its environment, shared by plugins that install the same.
+    underscore; `venv_name` is the folder of its environment, shared by plugins that install the same;
+    `is_defined` where a lock file says which settings there are.
     """
 
     kind: str
@@ -78,6 +82,7 @@ class Plugin:
     commands: Mapping[str, Any]
     parent: Plugin | None
     venv_name: str
+    is_defined: bool = False
 
     @property
     def lineage(self) -> Iterator[Plugin]:
@@ -98,6 +103,11 @@ class Project:
     raw: Section = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
+    @classmethod
+    def without_file(cls, environ: Mapping[str, str]) -> Project:
+        """What stands for a project where there is no meltano.yml: the shell's variables, and nothing else."""
+        return cls(Path(), None, {}, Section(), dict(environ))
+
     def plugin(self, kind: str, name: str) -> Plugin | None:
         """The plugin of that kind and name, or None where the project has none.
 
@@ -109,6 +119,12 @@ class Project:
     def plugins(self, kind: str) -> list[Plugin]:
         """All plugins of a kind ("extractors", "loaders", "mappers", "utilities"), in the file's order."""
         return [self._define(kind, name, ()) for name in self._entries[kind]]
+
+    @property
+    def plugin_names(self) -> set[str]:
+        """The names and namespaces of all plugins."""
+        entries = [entry for kind in self._entries.values() for entry in kind.items()]
+        return {one for name, entry in entries for one in (name, entry.text("namespace")) if one}
 
     @cached_property
     def mappings(self) -> dict[str, str]:
@@ -242,8 +258,8 @@ class Project:
         else:  # an empty list in a lock file only says that its author knew of none
             capabilities = frozenset(definition.items_of("capabilities", str, "texts")) or None
         settings = {setting.name: setting for setting in parent.settings} if parent else {}
-        settings.update(_read_settings(definition))
-        settings.update(_read_settings(entry))
+        settings.update(read_settings(definition))
+        settings.update(read_settings(entry))
         return Plugin(
             kind=kind,
             name=name,
@@ -264,7 +280,31 @@ class Project:
             },
             parent=parent,
             venv_name=venv_name,
+            is_defined=bool(definition.get("settings")) or (parent is not None and parent.is_defined),
         )
+
+
+def unlisted_plugin(kind: str, name: str) -> Plugin:
+    """A plugin that meltano.yml does not mention: it has no settings but those of variables."""
+    nothing = Section()
+    return Plugin(
+        kind=kind,
+        name=name,
+        namespace=name.replace("-", "_"),
+        variant=None,
+        executable=name,
+        pip_url=None,
+        python=None,
+        capabilities=None,
+        settings=(),
+        config=nothing,
+        extras=nothing,
+        env={},
+        extra_defaults={},
+        commands={},
+        parent=None,
+        venv_name=name,
+    )
 
 
 def find_project(start: Path, environ: Mapping[str, str]) -> Path | None:
@@ -321,12 +361,17 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
     return project
 
 
-def suggest(name: str, names: Iterable[str]) -> str:
-    """Return a hint for an unknown name: near names, or all there are."""
+def near_names(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The names that differ little from `name`, the nearest first; a `cutoff` of 1 is no difference."""
     from difflib import get_close_matches
 
+    return get_close_matches(name, sorted(names), n=3, cutoff=cutoff)
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return a hint for an unknown name: near names, or all there are."""
     known = sorted(names)
-    near = get_close_matches(name, known, n=3)
+    near = near_names(name, known)
     if near:
         return f"Did you mean {' or '.join(repr(candidate) for candidate in near)}?"
     return f"There are: {', '.join(known)}." if known else "None is defined."
@@ -377,7 +422,12 @@ def _read_lock(folder: Path, name: str, variant: str | None) -> Section:
     return read_json(path, f"plugins/{folder.name}/{path.name}")
 
 
-def _read_settings(entry: Section) -> Iterator[tuple[str, Setting]]:
+def read_settings(entry: Section) -> Iterator[tuple[str, Setting]]:
+    """Read the settings that a plugin's entry or lock file declares, by name.
+
+    Raises:
+        ConfigError: they have a wrong shape.
+    """
     for name, item in entry.named("settings").items():
         kind = item.text("kind") or "string"
         options = item.items_of("options", Section, "mappings with a value")
