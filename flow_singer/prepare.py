@@ -13,8 +13,9 @@ from flow_singer.declared import declared_settings, schema_of, unknown_keys
 from flow_singer.discovery import About, ask_about, cache_folder, known_about
 from flow_singer.errors import ConfigError
 from flow_singer.masking import find_secrets
+from flow_singer.nearnames import did_you_mean, near_names
 from flow_singer.plugins import FoundPlugin, Kind, ensure_environment, find_plugin
-from flow_singer.project import Plugin, Project, Setting, near_names, unlisted_plugin
+from flow_singer.project import Plugin, Project, Setting, unlisted_plugin
 from flow_singer.settings import PluginSettings, resolve
 from flow_singer.strays import Stray, might_stray, stray_variables
 from flow_singer.variables import flatten, path_parts
@@ -177,16 +178,16 @@ def _tell_variables(plugin: Plugin, known: _Known, tell: Callable[[str], None]) 
     for stray in known.guessed:
         tell(
             f"{plugin.name} does not say which settings it has: {stray.name} ({stray.place}) is taken for its "
-            f"setting '{stray.setting}', as text.{_did_you_mean(stray.near)}"
+            f"setting '{stray.setting}', as text. {did_you_mean(stray.near)}".rstrip()
         )
     for stray in known.strays:
         what = (
             f"{plugin.name} has no setting '{stray.setting}'" if stray.setting else "nothing reads that name"
         )
-        hint = _did_you_mean(stray.near) or (
-            f" If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
+        hint = did_you_mean(stray.near) or (
+            f"If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
         )
-        tell(f"{stray.name} ({stray.place}) sets nothing: {what}.{hint}")
+        tell(f"{stray.name} ({stray.place}) sets nothing: {what}. {hint}")
 
 
 def _check_keys(
@@ -217,16 +218,14 @@ def _check_keys(
             place = key.place or "--config"
             near = near_names(path_parts(key.path)[-1], key.known)
             if key.forbidden:
-                hint = _did_you_mean(near).strip() or f"It has: {', '.join(key.known) or 'none'}."
+                hint = did_you_mean(near) or f"It has: {', '.join(key.known) or 'none'}."
                 raise ConfigError(f"{plugin.name} has no setting '{key.path}' ({place}).", hint)
-            hint = _did_you_mean(near) or (
-                f" If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
+            hint = did_you_mean(near) or (
+                f"If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
             )
-            tell(f"{plugin.name} declares no setting '{key.path}' ({place}); it is passed on as it is.{hint}")
-
-
-def _did_you_mean(near: Sequence[str]) -> str:
-    return f" Did you mean {' or '.join(near)}?" if near else ""
+            tell(
+                f"{plugin.name} declares no setting '{key.path}' ({place}); it is passed on as it is. {hint}"
+            )
 
 
 def read_config(option: str | None) -> tuple[dict[str, Any], Path | None]:

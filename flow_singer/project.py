@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from flow_singer.definitions import Plugin, Setting, extras_of, read_lock, read_settings, unlisted_plugin
 from flow_singer.errors import ConfigError
+from flow_singer.keys import KINDS, unknown_keys
+from flow_singer.nearnames import suggest
+from flow_singer.status import StatusWriter
 from flow_singer.variables import as_text, env_name, expand, expand_env, flatten, truthy
-from flow_singer.yamlfile import Section, read_dotenv, read_json, read_yaml
+from flow_singer.yamlfile import Section, read_dotenv, read_yaml
 
 __all__ = [
     "KINDS",
@@ -22,75 +27,17 @@ __all__ = [
     "extras_of",
     "find_project",
     "load_project",
-    "near_names",
     "read_settings",
     "suggest",
     "unlisted_plugin",
 ]
 
+logger = logging.getLogger(__name__)
+
 PROJECT_FILE = "meltano.yml"
-KINDS = {"extractors": "extractor", "loaders": "loader", "mappers": "mapper", "utilities": "utility"}
-
-# Every other key of a plugin is an "extra" (select, metadata, load_schema, ...): Meltano 4.4, plugin schema.
-_DEFINITION_KEYS = frozenset(
-    """name inherit_from namespace variant pip_url python executable capabilities settings_group_validation
-    settings commands requires requires_meltano config env label logo_url description hidden plugin_type
-    plugin_type_version docs repo supported_python_versions domain_url definition keywords maintenance_status
-    quality annotations""".split()  # noqa: SIM905
-)
 _NOT_SETTINGS = frozenset(
-    "version requires_meltano env include_paths plugins environments jobs schedules annotations".split()  # noqa: SIM905
+    "version requires_meltano env include_paths plugins environments jobs schedules annotations batch_paths".split()  # noqa: SIM905
 )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting of a plugin, as its definition declares it."""
-
-    name: str
-    kind: str = "string"
-    default: Any = None
-    aliases: tuple[str, ...] = ()
-    env: str | None = None
-    options: tuple[Any, ...] = ()
-    sensitive: bool = False
-    processor: str | None = None
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plugin of the project: its own entry over what it inherits. `config` and `extras` are unresolved.
-
-    `capabilities` is None where no definition names any; `extra_defaults` come from the definition, without
-    underscore; `venv_name` is the folder of its environment, shared by plugins that install the same;
-    `is_defined` where a lock file says which settings there are.
-    """
-
-    kind: str
-    name: str
-    namespace: str
-    variant: str | None
-    executable: str
-    pip_url: str | None
-    python: str | None
-    capabilities: frozenset[str] | None
-    settings: tuple[Setting, ...]
-    config: Mapping[str, Any] = field(repr=False)
-    extras: Mapping[str, Any] = field(repr=False)
-    env: Mapping[str, str] = field(repr=False)
-    extra_defaults: Mapping[str, Any]
-    commands: Mapping[str, Any]
-    parent: Plugin | None
-    venv_name: str
-    is_defined: bool = False
-
-    @property
-    def lineage(self) -> Iterator[Plugin]:
-        """The plugin, its parent, and so on up."""
-        plugin: Plugin | None = self
-        while plugin is not None:
-            yield plugin
-            plugin = plugin.parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +187,7 @@ class Project:
         if base_name and not variant and base_name != name and base_name in self._entries[kind]:
             parent = self._define(kind, base_name, (*heirs, name))
         elif base_name or not entry.text("namespace"):
-            definition = _read_lock(self.root / "plugins" / kind, base_name or name, variant)
+            definition = read_lock(self.root / "plugins" / kind, base_name or name, variant)
 
         def inherited(key: str) -> Any:
             value = entry.text(key)
@@ -284,29 +231,6 @@ class Project:
         )
 
 
-def unlisted_plugin(kind: str, name: str) -> Plugin:
-    """A plugin that meltano.yml does not mention: it has no settings but those of variables."""
-    nothing = Section()
-    return Plugin(
-        kind=kind,
-        name=name,
-        namespace=name.replace("-", "_"),
-        variant=None,
-        executable=name,
-        pip_url=None,
-        python=None,
-        capabilities=None,
-        settings=(),
-        config=nothing,
-        extras=nothing,
-        env={},
-        extra_defaults={},
-        commands={},
-        parent=None,
-        venv_name=name,
-    )
-
-
 def find_project(start: Path, environ: Mapping[str, str]) -> Path | None:
     """Return the folder of the project: MELTANO_PROJECT_ROOT, else the nearest one up with a meltano.yml.
 
@@ -336,7 +260,8 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
 
     Raises:
         ConfigError: a file cannot be read, has a wrong shape or defines a name twice (with file and line),
-            or the environment is unknown.
+            the environment is unknown, or a key is all but one that decides what is loaded. Other unknown keys
+            are warned of.
 
     Source: Meltano 4.4, "Project structure" and "Environments".
     """
@@ -344,6 +269,10 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
     raw = read_yaml(root / PROJECT_FILE, PROJECT_FILE)
     for path in _included(root, raw):
         raw = raw.merged(read_yaml(path, path.relative_to(root).as_posix()))
+    unknown = list(unknown_keys(raw))
+    if not StatusWriter(environ).supervised:  # else the supervisor has said it
+        for text in unknown:
+            logger.warning("%s", text)
     dotenv = read_dotenv(root / ".env")
     chosen = (
         environment
@@ -361,22 +290,6 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
     return project
 
 
-def near_names(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """The names that differ little from `name`, the nearest first; a `cutoff` of 1 is no difference."""
-    from difflib import get_close_matches
-
-    return get_close_matches(name, sorted(names), n=3, cutoff=cutoff)
-
-
-def suggest(name: str, names: Iterable[str]) -> str:
-    """Return a hint for an unknown name: near names, or all there are."""
-    known = sorted(names)
-    near = near_names(name, known)
-    if near:
-        return f"Did you mean {' or '.join(repr(candidate) for candidate in near)}?"
-    return f"There are: {', '.join(known)}." if known else "None is defined."
-
-
 def _included(root: Path, raw: Section) -> Iterator[Path]:
     place = raw.at("include_paths")
     hint = "Include files of the project only."
@@ -392,11 +305,6 @@ def _included(root: Path, raw: Section) -> Iterator[Path]:
                 yield path
 
 
-def extras_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The extras of an entry: every key that is not part of a plugin's definition."""
-    return {key: value for key, value in entry.items() if key not in _DEFINITION_KEYS}
-
-
 def _refuse_colons(names: Mapping[str, Section], what: str) -> None:
     for name, entry in names.items():
         if ":" in name:
@@ -404,43 +312,3 @@ def _refuse_colons(names: Mapping[str, Section], what: str) -> None:
                 f"{entry.at('name')}: the name of {what} '{name}' has a colon.",
                 "Rename it: a colon separates the parts of a state id.",
             )
-
-
-def _read_lock(folder: Path, name: str, variant: str | None) -> Section:
-    """Read the lockfile of a definition, or nothing where there is none: then any setting is a custom one."""
-    path = folder / f"{name}--{variant or 'default'}.lock"
-    if not path.is_file():
-        found = sorted(lock for lock in folder.glob("*.lock") if lock.stem.rpartition("--")[0] == name)
-        if variant or not found:
-            return Section(path.name)
-        if len(found) > 1:
-            raise ConfigError(
-                f"'{name}' has several lockfiles: {', '.join(lock.name for lock in found)}.",
-                f"Set variant: for '{name}' in meltano.yml.",
-            )
-        path = found[0]
-    return read_json(path, f"plugins/{folder.name}/{path.name}")
-
-
-def read_settings(entry: Section) -> Iterator[tuple[str, Setting]]:
-    """Read the settings that a plugin's entry or lock file declares, by name.
-
-    Raises:
-        ConfigError: they have a wrong shape.
-    """
-    for name, item in entry.named("settings").items():
-        kind = item.text("kind") or "string"
-        options = item.items_of("options", Section, "mappings with a value")
-        yield (
-            name,
-            Setting(
-                name=name,
-                kind=kind,
-                default=item.get("value"),
-                aliases=tuple(item.items_of("aliases", str, "texts")),
-                env=item.text("env"),
-                options=tuple(option.get("value") for option in options),
-                sensitive=truthy(item.get("sensitive")) or kind in {"password", "oauth"},
-                processor=item.text("value_processor") or item.text("value_post_processor"),
-            ),
-        )

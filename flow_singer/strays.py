@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-from flow_singer.project import Plugin, Project, near_names
+from flow_singer.nearnames import near_names
+from flow_singer.project import Plugin, Project
 from flow_singer.settings import PluginSettings
 from flow_singer.variables import env_name, mentioned
 
