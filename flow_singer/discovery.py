@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -10,10 +9,11 @@ import os
 import re
 import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_singer.errors import TapError, TargetError
 from flow_singer.files import write_atomic
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _KEPT_CATALOGS = 4
+_MAX_ANSWER_BYTES = 10_000_000
+_LINGER_S = 5.0
+
+
+class About(NamedTuple):
+    """What a plugin says of itself.
+
+    Attributes:
+        capabilities: Singer SDK names: catalog, properties, discover, state, ...; None where it says none.
+        settings: a JSON Schema of its config, or a list of settings as in a lock file; None where it says none.
+    """
+
+    capabilities: frozenset[str] | None = None
+    settings: Any = None
 
 
 def capabilities(
@@ -50,45 +64,107 @@ def capabilities(
         return found.capabilities
     if found.kind != "extractors":
         return frozenset()
-    build = build_key(found)
-    file = cache / "capabilities.json"
-    if build:
-        with contextlib.suppress(FileNotFoundError, ValueError):  # no answer yet, or not a whole one
-            kept = json.loads(file.read_bytes())
-            if kept["build"] == build:
-                return frozenset(kept["capabilities"])
-    answer = _ask_capabilities(found, env, timeout_s)
-    if build:
-        write_atomic(file, json.dumps({"build": build, "capabilities": sorted(answer)}).encode())
-    return answer
-
-
-def _ask_capabilities(found: FoundPlugin, env: Mapping[str, str], timeout_s: float) -> frozenset[str]:
-    for question in (["--about", "--format=json"], ["--help"]):
-        with tempfile.TemporaryFile() as output:
-            try:
-                code, tail = run_quietly(
-                    [*found.command, *question],
-                    env=env,
-                    relay=logger.debug,
-                    stdout=output,
-                    timeout_s=timeout_s,
-                )
-            except OSError as exc:
-                raise _unstartable(found, exc) from exc
-            output.seek(0)
-            text = output.read().decode(errors="replace")
-        if question[0] == "--about" and code == 0:
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # not the SDK: ask for help
-                return frozenset(map(str, json.loads(text)["capabilities"]))
-        options = set(re.findall(r"--(catalog|properties|state|discover|config)\b", text))
-        if question[0] == "--help" and "config" in options:
-            return frozenset(options - {"config"})
+    answer = ask_about(found, env=env, cache=cache, timeout_s=timeout_s)
+    if answer.capabilities is not None:
+        return answer.capabilities
+    _, text, tail = _ask(found, ["--help"], env, timeout_s)
+    options = set(re.findall(r"--(catalog|properties|state|discover|config)\b", text))
+    if "config" in options:
+        able = frozenset(options - {"config"})
+        _keep_about(found, cache, answer._replace(capabilities=able))
+        return able
     said = f' Its last line was: "{tail[-1]}".' if tail else ""
     raise found.failure(
         f"{found.name} does not say what it can do: --about and --help both failed.{said}",
         "List its capabilities in meltano.yml, such as 'capabilities: [catalog, discover, state]'.",
     )
+
+
+def ask_about(found: FoundPlugin, *, env: Mapping[str, str], cache: Path, timeout_s: float = 60.0) -> About:
+    """Return what a plugin says to `--about --format=json`; it is asked once per build.
+
+    Args:
+        found: its environment must be there.
+        env: the plugin's environment variables.
+        cache: folder that keeps the answer (see `cache_folder`).
+        timeout_s: how long it may take.
+
+    Raises:
+        TapError, TargetError: it cannot be started.
+
+    Source: Singer SDK 0.54, "About information".
+    """
+    kept, build = _kept_about(cache), build_key(found)
+    if kept is not None and build is not None and kept[0] == build:
+        return kept[1]
+    code, text, _ = _ask(found, ["--about", "--format=json"], env, timeout_s)
+    answer = _read_about(text) if code == 0 else About()
+    _keep_about(found, cache, answer)
+    return answer
+
+
+def known_about(found: FoundPlugin, cache: Path) -> About | None:
+    """Return what a plugin said of itself, without starting it; None where it was never asked.
+
+    A connector that comes with Flow brings its answer along, in `about.json` beside its code.
+    """
+    if found.source == "bundled":
+        return _read_about((_module_folder(found.command[-1]) / "about.json").read_text(encoding="utf-8"))
+    kept = _kept_about(cache)
+    return kept[1] if kept else None
+
+
+def _read_about(text: str) -> About:
+    try:
+        answer = json.loads(text)
+    except ValueError:  # not the SDK: its --about, if it has one, is for people
+        return About()
+    if not isinstance(answer, dict):
+        return About()
+    able, settings = answer.get("capabilities"), answer.get("settings")
+    return About(
+        frozenset(map(str, able)) if isinstance(able, list) else None,
+        settings if isinstance(settings, (dict, list)) else None,
+    )
+
+
+def _kept_about(cache: Path) -> tuple[str | None, About] | None:
+    try:
+        kept = json.loads((cache / "about.json").read_bytes())
+        return kept["build"], _read_about(json.dumps(kept["about"]))
+    except (OSError, ValueError, KeyError, TypeError):  # no answer yet, or not a whole one
+        return None
+
+
+def _keep_about(found: FoundPlugin, cache: Path, answer: About) -> None:
+    able = None if answer.capabilities is None else sorted(answer.capabilities)
+    kept = {"build": build_key(found), "about": {"capabilities": able, "settings": answer.settings}}
+    write_atomic(cache / "about.json", json.dumps(kept).encode())
+
+
+def _ask(
+    found: FoundPlugin, question: Sequence[str], env: Mapping[str, str], timeout_s: float
+) -> tuple[int, str, list[str]]:
+    """Run a plugin with `question`; its exit code, its stdout, the last lines of its stderr."""
+    reading, writing = os.pipe()
+    answer = bytearray()
+
+    def listen() -> None:
+        with open(reading, "rb") as pipe:  # once closed, a tap that sends its data instead ends by itself
+            while len(answer) < _MAX_ANSWER_BYTES and (block := pipe.read1(65536)):
+                answer.extend(block)
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+    with open(writing, "wb") as output:
+        try:
+            code, tail = run_quietly(
+                [*found.command, *question], env=env, relay=logger.debug, stdout=output, timeout_s=timeout_s
+            )
+        except OSError as exc:
+            raise _unstartable(found, exc) from exc
+    listening.join(_LINGER_S)  # a process that it left behind may hold the pipe
+    return code, bytes(answer).decode(errors="replace"), tail
 
 
 def _unstartable(found: FoundPlugin, exc: OSError) -> TapError | TargetError:
@@ -156,14 +232,20 @@ def build_key(found: FoundPlugin) -> str | None:
     if found.venv:
         files = [found.venv / FINGERPRINT_FILE]
     elif found.source == "bundled":
-        from importlib.util import find_spec
-
-        spec = find_spec(found.command[-1])
-        files = sorted(Path(spec.origin).parent.glob("*.py")) if spec and spec.origin else []
+        files = sorted(_module_folder(found.command[-1]).glob("*.py"))
     else:
         files = [Path(found.command[0])]
     stats = [(str(file), file.stat()) for file in files]
     return hashlib.sha256(repr([(n, s.st_mtime_ns, s.st_size) for n, s in stats]).encode()).hexdigest()
+
+
+def _module_folder(module: str) -> Path:
+    from importlib.util import find_spec
+
+    spec = find_spec(module)
+    assert spec is not None  # it comes with Flow
+    assert spec.origin is not None
+    return Path(spec.origin).parent
 
 
 def cache_folder(found: FoundPlugin, project: Project | None, *, environ: Mapping[str, str]) -> Path:

@@ -16,8 +16,7 @@ from flow_singer.load import LoadResult, load_target
 from flow_singer.marks import Header
 from flow_singer.masking import mask
 from flow_singer.messages import MessageReader
-from flow_singer.prepare import PreparedPlugin, prepare
-from flow_singer.settings import resolve
+from flow_singer.prepare import PreparedPlugin, prepare, upstream_settings
 from flow_singer.state import run_lock
 from flow_singer.workspace import Workspace
 
@@ -110,16 +109,14 @@ def _with_upstream(
     project = workspace.project
     if project is None or header is None or header.tap is None:
         return prepared
-    tap = project.plugin("extractors", header.tap)
-    if tap is None:
-        return prepared
     return prepare(
         prepared.name,
         "loaders",
         project,
         config=config,
         environ=workspace.environ,
-        upstream=[resolve(project, tap)],
+        upstream=[upstream_settings(header.tap, project, workspace.environ)],
+        tell=logger.debug,  # it was said before
     )
 
 

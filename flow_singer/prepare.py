@@ -6,16 +6,21 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flow_singer.declared import declared_settings, schema_of, unknown_keys
+from flow_singer.discovery import About, ask_about, cache_folder, known_about
 from flow_singer.errors import ConfigError
 from flow_singer.masking import find_secrets, remember
+from flow_singer.nearnames import did_you_mean, near_names
 from flow_singer.plugins import FoundPlugin, Kind, ensure_environment, find_plugin
-from flow_singer.project import Project
+from flow_singer.project import Plugin, Project, Setting, unlisted_plugin
 from flow_singer.settings import PluginSettings, resolve
+from flow_singer.strays import Stray, might_stray, stray_variables
+from flow_singer.variables import flatten, path_parts
 
 logger = logging.getLogger(__name__)
 
@@ -59,39 +64,173 @@ def prepare(
     config: str | None,
     environ: Mapping[str, str],
     upstream: Sequence[PluginSettings] = (),
+    tell: Callable[[str], None] = logger.warning,
 ) -> PreparedPlugin:
     """Find a plugin, make its environment, resolve its settings.
 
     Args:
         name: a plugin of meltano.yml, a bundled connector, or an executable on PATH.
         kind: what it is used as.
-        project: None where there is no meltano.yml.
+        project: None where there is no meltano.yml: then the shell's variables are all that sets anything.
         config: a JSON object or the path of one; lies over the settings of meltano.yml.
         environ: the environment of this process.
         upstream: settings of the plugins before it, which its own may name. Unlike in Meltano 4.4 they do
             not reach its process: a target has no use for the tap's secrets.
+        tell: gets what a person should hear of keys and variables that set nothing.
 
     Raises:
-        ConfigError, TapError, TargetError: see the functions this calls.
+        ConfigError: a key of the config that the plugin forbids; else see the functions this calls.
+        TapError, TargetError: likewise.
     """
     found = find_plugin(name, kind, project, environ=environ)
     base = {key: value for key, value in environ.items() if not key.startswith("FLOW_")}
     own, file = read_config(config)
-    if project is None or found.plugin is None:
-        return PreparedPlugin(found, own, {}, found.environment(base), find_secrets(own), file)
-    settings = resolve(project, found.plugin, upstream=upstream)
-    ensure_environment(project, found, settings=settings, progress=logger.info)
-    foreign = {name: value for one in upstream for name, value in one.env.items() if name not in base}
-    env = {name: value for name, value in settings.env.items() if foreign.get(name) != value}
+    place = Project.without_file(environ) if project is None else project
+    plugin = found.plugin or unlisted_plugin(kind, Path(name).name)
+    settings = resolve(place, plugin, upstream=upstream)
+    if project is not None:
+        ensure_environment(project, found, settings=settings, progress=logger.info)
+    about = None
+    if _is_undecided(place, found, settings, own):
+        env = found.environment({**base, **settings.env} if project is not None else base)
+        about = _ask(found, project, env, environ)
+    known = _resolve_known(place, plugin, about, upstream)
+    _tell_variables(plugin, known, tell)
+    _check_keys(place, plugin, about, own, tell)
+    if found.capabilities is None and kind == "extractors" and about is not None:
+        found = replace(found, capabilities=about.capabilities)
+    settings = known.settings
     return PreparedPlugin(
         found,
         {**settings.config, **own},
         settings.extras,
-        found.environment({**base, **env}),
-        settings.secrets | find_secrets(own),
+        found.environment({**base, **settings.env} if project is not None else base),
+        settings.secrets | find_secrets(own, known.sensitive),
         file,
         settings,
     )
+
+
+def upstream_settings(name: str, project: Project, environ: Mapping[str, str]) -> PluginSettings:
+    """The settings of a tap, for the target after it, by what is known of the tap without starting it.
+
+    Raises:
+        ConfigError: see `resolve`.
+    """
+    plugin = project.plugin("extractors", name) or unlisted_plugin("extractors", Path(name).name)
+    try:
+        found = find_plugin(name, "extractors", project, environ=environ)
+    except ConfigError:  # it ran elsewhere
+        about = None
+    else:
+        about = known_about(found, cache_folder(found, project, environ=environ))
+    return _resolve_known(project, plugin, about, ()).settings
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Settings with all that the plugin declares.
+
+    Attributes:
+        settings: resolved.
+        sensitive: names of those that are secret.
+        guessed: variables that set something though nothing declares it.
+        strays: variables that set nothing.
+    """
+
+    settings: PluginSettings
+    sensitive: frozenset[str]
+    guessed: Sequence[Stray]
+    strays: Sequence[Stray]
+
+
+def _resolve_known(
+    project: Project, plugin: Plugin, about: About | None, upstream: Sequence[PluginSettings]
+) -> _Known:
+    """Resolve the settings; where nothing says which there are, a variable that is named like one is one."""
+    declared = declared_settings(about.settings) if about is not None else ()
+    settings = resolve(project, plugin, declared=declared, upstream=upstream)
+    strays = list(stray_variables(project, plugin, settings))
+    guessed = [] if declared or plugin.is_defined else [stray for stray in strays if stray.setting]
+    if guessed:
+        declared = tuple(Setting(stray.setting) for stray in guessed if stray.setting)
+        settings = resolve(project, plugin, declared=declared, upstream=upstream)
+    sensitive = frozenset(one.name for one in (*plugin.settings, *declared) if one.sensitive)
+    return _Known(
+        settings, sensitive, guessed, [one for one in strays if one not in guessed and not one.elsewhere]
+    )
+
+
+def _is_undecided(
+    project: Project, found: FoundPlugin, settings: PluginSettings, own: Mapping[str, Any]
+) -> bool:
+    """Whether only the plugin itself can say what it can do, or what a key or a variable means."""
+    if found.capabilities is None and found.kind == "extractors":
+        return True
+    declared = {name for one in settings.plugin.settings for name in (one.name, *one.aliases)}
+    keys = {*(path for path in settings.sources if not path.startswith("_")), *flatten(own)}
+    return not keys <= declared or might_stray(project, settings.plugin, settings)
+
+
+def _ask(
+    found: FoundPlugin, project: Project | None, env: Mapping[str, str], environ: Mapping[str, str]
+) -> About | None:
+    cache = cache_folder(found, project, environ=environ)
+    return known_about(found, cache) if found.source == "bundled" else ask_about(found, env=env, cache=cache)
+
+
+def _tell_variables(plugin: Plugin, known: _Known, tell: Callable[[str], None]) -> None:
+    for stray in known.guessed:
+        tell(
+            f"{plugin.name} does not say which settings it has: {stray.name} ({stray.place}) is taken for its "
+            f"setting '{stray.setting}', as text. {did_you_mean(stray.near)}".rstrip()
+        )
+    for stray in known.strays:
+        what = (
+            f"{plugin.name} has no setting '{stray.setting}'" if stray.setting else "nothing reads that name"
+        )
+        hint = did_you_mean(stray.near) or (
+            f"If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
+        )
+        tell(f"{stray.name} ({stray.place}) sets nothing: {what}. {hint}")
+
+
+def _check_keys(
+    project: Project,
+    plugin: Plugin,
+    about: About | None,
+    own: Mapping[str, Any],
+    tell: Callable[[str], None],
+) -> None:
+    """Tell of each key of the config that the plugin does not declare.
+
+    Raises:
+        ConfigError: its schema allows no others.
+    """
+    schema = about.settings if about is not None else None
+    if schema is None and plugin.is_defined:
+        schema = schema_of(plugin.settings)
+    elif isinstance(schema, list):
+        schema = schema_of(declared_settings(schema))
+    if schema is None:
+        return
+    elsewhere = {name for one in plugin.settings for name in (one.name, *one.aliases)}
+    configs = [own]
+    for one in plugin.lineage:
+        configs += [project.environment_overlay(one.kind, one.name).section("config"), one.config]
+    for config in configs:
+        for key in unknown_keys(config, schema, elsewhere):
+            place = key.place or "--config"
+            near = near_names(path_parts(key.path)[-1], key.known)
+            if key.forbidden:
+                hint = did_you_mean(near) or f"It has: {', '.join(key.known) or 'none'}."
+                raise ConfigError(f"{plugin.name} has no setting '{key.path}' ({place}).", hint)
+            hint = did_you_mean(near) or (
+                f"If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
+            )
+            tell(
+                f"{plugin.name} declares no setting '{key.path}' ({place}); it is passed on as it is. {hint}"
+            )
 
 
 def read_config(option: str | None) -> tuple[dict[str, Any], Path | None]:

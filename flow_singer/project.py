@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from flow_singer.definitions import Plugin, Setting, extras_of, read_lock, read_settings, unlisted_plugin
 from flow_singer.errors import ConfigError
+from flow_singer.keys import KINDS, unknown_keys
+from flow_singer.nearnames import suggest
+from flow_singer.status import StatusWriter
 from flow_singer.variables import as_text, env_name, expand, expand_env, flatten, truthy
-from flow_singer.yamlfile import Section, read_dotenv, read_json, read_yaml
+from flow_singer.yamlfile import Section, read_dotenv, read_yaml
 
 __all__ = [
     "KINDS",
@@ -22,70 +27,17 @@ __all__ = [
     "extras_of",
     "find_project",
     "load_project",
+    "read_settings",
     "suggest",
+    "unlisted_plugin",
 ]
 
+logger = logging.getLogger(__name__)
+
 PROJECT_FILE = "meltano.yml"
-KINDS = {"extractors": "extractor", "loaders": "loader", "mappers": "mapper", "utilities": "utility"}
-
-# Every other key of a plugin is an "extra" (select, metadata, load_schema, ...): Meltano 4.4, plugin schema.
-_DEFINITION_KEYS = frozenset(
-    """name inherit_from namespace variant pip_url python executable capabilities settings_group_validation
-    settings commands requires requires_meltano config env label logo_url description hidden plugin_type
-    plugin_type_version docs repo supported_python_versions domain_url definition keywords maintenance_status
-    quality annotations""".split()  # noqa: SIM905
-)
 _NOT_SETTINGS = frozenset(
-    "version requires_meltano env include_paths plugins environments jobs schedules annotations".split()  # noqa: SIM905
+    "version requires_meltano env include_paths plugins environments jobs schedules annotations batch_paths".split()  # noqa: SIM905
 )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting of a plugin, as its definition declares it."""
-
-    name: str
-    kind: str = "string"
-    default: Any = None
-    aliases: tuple[str, ...] = ()
-    env: str | None = None
-    options: tuple[Any, ...] = ()
-    sensitive: bool = False
-    processor: str | None = None
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plugin of the project: its own entry over what it inherits. `config` and `extras` are unresolved.
-
-    `capabilities` is None where no definition names any; `extra_defaults` come from the definition, without
-    underscore; `venv_name` is the folder of its environment, shared by plugins that install the same.
-    """
-
-    kind: str
-    name: str
-    namespace: str
-    variant: str | None
-    executable: str
-    pip_url: str | None
-    python: str | None
-    capabilities: frozenset[str] | None
-    settings: tuple[Setting, ...]
-    config: Mapping[str, Any] = field(repr=False)
-    extras: Mapping[str, Any] = field(repr=False)
-    env: Mapping[str, str] = field(repr=False)
-    extra_defaults: Mapping[str, Any]
-    commands: Mapping[str, Any]
-    parent: Plugin | None
-    venv_name: str
-
-    @property
-    def lineage(self) -> Iterator[Plugin]:
-        """The plugin, its parent, and so on up."""
-        plugin: Plugin | None = self
-        while plugin is not None:
-            yield plugin
-            plugin = plugin.parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +50,11 @@ class Project:
     raw: Section = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
+    @classmethod
+    def without_file(cls, environ: Mapping[str, str]) -> Project:
+        """What stands for a project where there is no meltano.yml: the shell's variables, and nothing else."""
+        return cls(Path(), None, {}, Section(), dict(environ))
+
     def plugin(self, kind: str, name: str) -> Plugin | None:
         """The plugin of that kind and name, or None where the project has none.
 
@@ -109,6 +66,12 @@ class Project:
     def plugins(self, kind: str) -> list[Plugin]:
         """All plugins of a kind ("extractors", "loaders", "mappers", "utilities"), in the file's order."""
         return [self._define(kind, name, ()) for name in self._entries[kind]]
+
+    @property
+    def plugin_names(self) -> set[str]:
+        """The names and namespaces of all plugins."""
+        entries = [entry for kind in self._entries.values() for entry in kind.items()]
+        return {one for name, entry in entries for one in (name, entry.text("namespace")) if one}
 
     @cached_property
     def mappings(self) -> dict[str, str]:
@@ -224,7 +187,7 @@ class Project:
         if base_name and not variant and base_name != name and base_name in self._entries[kind]:
             parent = self._define(kind, base_name, (*heirs, name))
         elif base_name or not entry.text("namespace"):
-            definition = _read_lock(self.root / "plugins" / kind, base_name or name, variant)
+            definition = read_lock(self.root / "plugins" / kind, base_name or name, variant)
 
         def inherited(key: str) -> Any:
             value = entry.text(key)
@@ -242,8 +205,8 @@ class Project:
         else:  # an empty list in a lock file only says that its author knew of none
             capabilities = frozenset(definition.items_of("capabilities", str, "texts")) or None
         settings = {setting.name: setting for setting in parent.settings} if parent else {}
-        settings.update(_read_settings(definition))
-        settings.update(_read_settings(entry))
+        settings.update(read_settings(definition))
+        settings.update(read_settings(entry))
         return Plugin(
             kind=kind,
             name=name,
@@ -264,6 +227,7 @@ class Project:
             },
             parent=parent,
             venv_name=venv_name,
+            is_defined=bool(definition.get("settings")) or (parent is not None and parent.is_defined),
         )
 
 
@@ -296,7 +260,8 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
 
     Raises:
         ConfigError: a file cannot be read, has a wrong shape or defines a name twice (with file and line),
-            or the environment is unknown.
+            the environment is unknown, or a key is all but one that decides what is loaded. Other unknown keys
+            are warned of.
 
     Source: Meltano 4.4, "Project structure" and "Environments".
     """
@@ -304,6 +269,10 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
     raw = read_yaml(root / PROJECT_FILE, PROJECT_FILE)
     for path in _included(root, raw):
         raw = raw.merged(read_yaml(path, path.relative_to(root).as_posix()))
+    unknown = list(unknown_keys(raw))
+    if not StatusWriter(environ).supervised:  # else the supervisor has said it
+        for text in unknown:
+            logger.warning("%s", text)
     dotenv = read_dotenv(root / ".env")
     chosen = (
         environment
@@ -321,17 +290,6 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
     return project
 
 
-def suggest(name: str, names: Iterable[str]) -> str:
-    """Return a hint for an unknown name: near names, or all there are."""
-    from difflib import get_close_matches
-
-    known = sorted(names)
-    near = get_close_matches(name, known, n=3)
-    if near:
-        return f"Did you mean {' or '.join(repr(candidate) for candidate in near)}?"
-    return f"There are: {', '.join(known)}." if known else "None is defined."
-
-
 def _included(root: Path, raw: Section) -> Iterator[Path]:
     place = raw.at("include_paths")
     hint = "Include files of the project only."
@@ -347,11 +305,6 @@ def _included(root: Path, raw: Section) -> Iterator[Path]:
                 yield path
 
 
-def extras_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The extras of an entry: every key that is not part of a plugin's definition."""
-    return {key: value for key, value in entry.items() if key not in _DEFINITION_KEYS}
-
-
 def _refuse_colons(names: Mapping[str, Section], what: str) -> None:
     for name, entry in names.items():
         if ":" in name:
@@ -359,38 +312,3 @@ def _refuse_colons(names: Mapping[str, Section], what: str) -> None:
                 f"{entry.at('name')}: the name of {what} '{name}' has a colon.",
                 "Rename it: a colon separates the parts of a state id.",
             )
-
-
-def _read_lock(folder: Path, name: str, variant: str | None) -> Section:
-    """Read the lockfile of a definition, or nothing where there is none: then any setting is a custom one."""
-    path = folder / f"{name}--{variant or 'default'}.lock"
-    if not path.is_file():
-        found = sorted(lock for lock in folder.glob("*.lock") if lock.stem.rpartition("--")[0] == name)
-        if variant or not found:
-            return Section(path.name)
-        if len(found) > 1:
-            raise ConfigError(
-                f"'{name}' has several lockfiles: {', '.join(lock.name for lock in found)}.",
-                f"Set variant: for '{name}' in meltano.yml.",
-            )
-        path = found[0]
-    return read_json(path, f"plugins/{folder.name}/{path.name}")
-
-
-def _read_settings(entry: Section) -> Iterator[tuple[str, Setting]]:
-    for name, item in entry.named("settings").items():
-        kind = item.text("kind") or "string"
-        options = item.items_of("options", Section, "mappings with a value")
-        yield (
-            name,
-            Setting(
-                name=name,
-                kind=kind,
-                default=item.get("value"),
-                aliases=tuple(item.items_of("aliases", str, "texts")),
-                env=item.text("env"),
-                options=tuple(option.get("value") for option in options),
-                sensitive=truthy(item.get("sensitive")) or kind in {"password", "oauth"},
-                processor=item.text("value_processor") or item.text("value_post_processor"),
-            ),
-        )

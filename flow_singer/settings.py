@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
+from flow_singer.casting import cast, process
 from flow_singer.errors import ConfigError
-from flow_singer.masking import find_secrets, looks_secret, mask
+from flow_singer.masking import find_secrets, mask
 from flow_singer.project import KINDS, Plugin, Project, Setting, extras_of, suggest
-from flow_singer.variables import as_text, env_name, expand, expand_env, flatten, path_parts, truthy
+from flow_singer.variables import (
+    as_text,
+    env_name,
+    expand,
+    expand_env,
+    flatten,
+    get,
+    path_parts,
+    put,
+)
 
 __all__ = ["PluginSettings", "expand", "mask", "plugin_variables", "resolve"]
 
@@ -45,17 +52,24 @@ class PluginSettings:
         plugin: whose settings these are.
         config: nested, as its `--config` file holds it; no nulls.
         extras: select, metadata, schema, load_schema, catalog, ..., without underscore; no nulls.
-        env: variables to add to its process, as Meltano exports them; they may hold secrets.
+        env: variables to add to its process, as Meltano exports them; they may hold secrets. What belongs to
+            a plugin before it alone, its settings and its `env:`, is not among them.
+        own_env: of these, its own `env:`; the values of plugins after it may name them where nobody else set them.
+        exports: of these, its settings and its name; the values of plugins after it may name them.
         secrets: values that logs must not show.
         sources: dotted setting (extras with underscore) -> where its value came from.
+        read: each variable that sets it where somebody sets that one -> the dotted setting.
     """
 
     plugin: Plugin
     config: dict[str, Any] = field(repr=False)
     extras: dict[str, Any] = field(repr=False)
     env: dict[str, str] = field(repr=False)
+    own_env: dict[str, str] = field(repr=False)
+    exports: dict[str, str] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
     sources: dict[str, str]
+    read: dict[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,12 @@ class _Leaf:
 
 
 def resolve(
-    project: Project, plugin: Plugin, *, upstream: Sequence[PluginSettings] = (), mapping: str | None = None
+    project: Project,
+    plugin: Plugin,
+    *,
+    declared: Sequence[Setting] = (),
+    upstream: Sequence[PluginSettings] = (),
+    mapping: str | None = None,
 ) -> PluginSettings:
     """Resolve all settings of a plugin.
 
@@ -80,7 +99,8 @@ def resolve(
     Args:
         project: the project the plugin belongs to.
         plugin: an extractor, loader, mapper or utility of it.
-        upstream: settings of the plugins before it in the pipeline; their `env` can be used in values.
+        declared: the settings that the plugin's program itself declares; those of its definition go before.
+        upstream: settings of the plugins before it in the pipeline, which its values may name.
         mapping: for a mapper, the mapping whose `config` goes on top, by top-level keys.
 
     Raises:
@@ -88,29 +108,40 @@ def resolve(
 
     Source: Meltano 4.4, "Configuration layers", "Nested properties" and "Environment variable expansion".
     """
-    variables, exported = _plugin_env(project, plugin, upstream)
-    definitions = _definitions(project, plugin)
+    variables, exported, own_names = _plugin_env(project, plugin, upstream)
+    identity = _identity(plugin)
+    definitions = _definitions(project, plugin, declared)
     leaves = _find_leaves(project, plugin, definitions, {**project.environ, **exported})
-    declared = _Declared(plugin, definitions, leaves, project.strict_variables)
+    found = _Found(plugin, definitions, leaves, project.strict_variables)
 
-    config = declared.values(extras=False, variables=variables)
-    exports = declared.exports(config)
-    extras = declared.values(extras=True, variables={**variables, **exports})
-    exports |= declared.exports(extras)
+    config = found.values(extras=False, variables=variables)
+    exports = found.exports(config)
+    extras = found.values(extras=True, variables={**variables, **exports})
+    exports |= found.exports(extras)
     sources = {path: leaf.source for path, leaf in leaves.items()}
     sensitive = {name for name, setting in definitions.items() if setting.sensitive}
     if mapping is not None:
         config |= (own := _mapping_config(plugin, extras, mapping))
         sources |= dict.fromkeys(own, f"mapping '{mapping}'")
     dotenv = {name: value for name, value in project.dotenv.items() if name not in project.environ}
-    before = {name: value for settings in upstream for name, value in settings.env.items()}
+    own_env = {name: exported[name] for name in own_names}
+    others = {name for settings in upstream for name in settings.read}
+    shared = {name: value for name, value in {**dotenv, **exported}.items() if name not in others}
     return PluginSettings(
         plugin=plugin,
         config=config,
         extras={name.removeprefix("_"): value for name, value in extras.items()},
-        env={**before, **dotenv, **exported, **exports},
+        env={**shared, **own_env, **identity, **exports},
+        own_env=own_env,
+        exports={**identity, **exports},
         secrets=find_secrets(config, sensitive) | find_secrets(extras, sensitive),
         sources=sources,
+        read={
+            variable: setting.name
+            for ancestor in plugin.lineage
+            for setting in definitions.values()
+            for variable in _variables_of(ancestor, setting)
+        },
     )
 
 
@@ -123,28 +154,32 @@ def plugin_variables(
 
 def _plugin_env(
     project: Project, plugin: Plugin, upstream: Sequence[PluginSettings]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """All variables for expansion, and those of them that meltano.yml adds to the plugin's process.
+) -> tuple[dict[str, str], dict[str, str], set[str]]:
+    """All variables for expansion; those of them that meltano.yml adds to the plugin's process; names of its own.
 
     Expanded in the documented order project, environment, plugin, environment's plugin, each with all before
     it. Where several set one name, the environment's beats the plugin's (Meltano 4.4, measured).
     """
-    about = {"name": plugin.name, "namespace": plugin.namespace, "variant": plugin.variant}
-    role = f"meltano_{KINDS[plugin.kind]}"
-    own = {env_name(role, key): value for key, value in about.items() if value is not None}
+    identity = _identity(plugin)
     strict = project.strict_variables
     known = {**project.dotenv, **project.environ}
     for settings in upstream:
-        known |= settings.env
-    known |= {**project.own_variables, **own, **project.root_env, **project.environment_env}
+        known = {**settings.own_env, **known, **settings.exports}
+    known |= {**project.own_variables, **identity, **project.root_env, **project.environment_env}
     of_plugin: dict[str, str] = {}
     for ancestor in reversed(list(plugin.lineage)):
         of_plugin |= expand_env(ancestor.env, {**known, **of_plugin}, strict=strict)
     overlay = project.environment_overlay(plugin.kind, plugin.name).env()
     of_overlay = expand_env(overlay, {**known, **of_plugin}, strict=strict)
-    exported = {**project.own_variables, **own, **project.root_env, **of_plugin}
+    exported = {**project.own_variables, **identity, **project.root_env, **of_plugin}
     exported |= {**project.environment_env, **of_overlay}
-    return {**known, **exported}, exported
+    return {**known, **exported}, exported, {*of_plugin, *of_overlay}
+
+
+def _identity(plugin: Plugin) -> dict[str, str]:
+    about = {"name": plugin.name, "namespace": plugin.namespace, "variant": plugin.variant}
+    role = f"meltano_{KINDS[plugin.kind]}"
+    return {env_name(role, key): value for key, value in about.items() if value is not None}
 
 
 def _layers(project: Project, plugin: Plugin) -> list[tuple[str, dict[str, Any]]]:
@@ -163,9 +198,9 @@ def _underscored(extras: Mapping[str, Any]) -> dict[str, Any]:
     return {f"_{name}": value for name, value in extras.items()}
 
 
-def _definitions(project: Project, plugin: Plugin) -> dict[str, Setting]:
+def _definitions(project: Project, plugin: Plugin, declared: Sequence[Setting]) -> dict[str, Setting]:
     """Declared settings, extras, and a custom setting for each other path that meltano.yml mentions."""
-    known = {setting.name: setting for setting in (*_EXTRAS[plugin.kind], *plugin.settings)}
+    known = {setting.name: setting for setting in (*declared, *_EXTRAS[plugin.kind], *plugin.settings)}
     for name, value in _underscored(plugin.extra_defaults).items():
         known[name] = Setting(name, known[name].kind if name in known else _kind_of(value), value)
     aliases = _aliases(known)
@@ -214,7 +249,7 @@ def _find_leaves(
                 source = inherited + place.format(name)
                 value: Any = variables[name]
                 if setting.kind == "object":
-                    value = _cast(setting, value, plugin.name, source)
+                    value = cast(setting, value, plugin.name, source)
                     found = flatten({setting.name: value})
                 else:
                     found = {setting.name: value}
@@ -235,9 +270,7 @@ def _find_leaves(
 
 def _set_variable(plugin: Plugin, setting: Setting, variables: Mapping[str, str]) -> str | None:
     """The one variable that sets this setting, of <NAME>_<SETTING> and <NAMESPACE>_<SETTING>, or None."""
-    prefixes = (plugin.name, plugin.namespace)
-    names = {env_name(prefix, name) for name in (setting.name, *setting.aliases) for prefix in prefixes}
-    found = sorted(names & variables.keys())
+    found = sorted(_variables_of(plugin, setting) & variables.keys())
     if len(found) > 1:
         raise ConfigError(
             f"Setting '{setting.name}' of {plugin.name} is set by {' and '.join(found)}.",
@@ -246,8 +279,13 @@ def _set_variable(plugin: Plugin, setting: Setting, variables: Mapping[str, str]
     return found[0] if found else None
 
 
+def _variables_of(plugin: Plugin, setting: Setting) -> set[str]:
+    prefixes = (plugin.name, plugin.namespace)
+    return {env_name(prefix, name) for name in (setting.name, *setting.aliases) for prefix in prefixes}
+
+
 @dataclass(frozen=True)
-class _Declared:
+class _Found:
     """The found leaves of a plugin with the definitions that type them."""
 
     plugin: Plugin
@@ -268,14 +306,14 @@ class _Declared:
                 if leaf.value and value == "":  # all its variables are unset: as if it were null
                     continue
             if path in self.definitions:
-                value = _cast(self.definitions[path], value, self.plugin.name, leaf.source)
+                value = cast(self.definitions[path], value, self.plugin.name, leaf.source)
             if value is not None:
-                _put(nested, path_parts(path), value)
+                put(nested, path_parts(path), value)
         for name, setting in self.definitions.items():
             if setting.processor and name.startswith("_") is extras:
-                value = _get(nested, name)
+                value = get(nested, name)
                 if value is not None:
-                    _put(nested, path_parts(name), _process(setting.processor, value))
+                    put(nested, path_parts(name), process(setting.processor, value))
         return nested
 
     def exports(self, values: Mapping[str, Any]) -> dict[str, str]:
@@ -285,92 +323,11 @@ class _Declared:
             prefixes += [ancestor.name, ancestor.namespace]
         result: dict[str, str] = {}
         for name, setting in self.definitions.items():
-            value = _get(values, name)
+            value = get(values, name)
             if value is not None:
                 names = [env_name(prefix, name) for prefix in prefixes]
                 result |= dict.fromkeys([*names, *([setting.env] if setting.env else [])], as_text(value))
         return result
-
-
-def _cast(setting: Setting, value: Any, plugin: str, source: str) -> Any:
-    """Turn a text into the setting's kind; other values are what the file says (Meltano 4.4)."""
-
-    def unfit(expected: str, hint: str | None = None) -> ConfigError:
-        seen = "***" if setting.sensitive or looks_secret(setting.name) else str(value)[:60]
-        message = f"Setting '{setting.name}' of {plugin} is '{seen}' ({source}), not {expected}."
-        return ConfigError(message, hint or f"Give it {expected}.")
-
-    if isinstance(value, str):
-        if setting.kind == "boolean":
-            value = truthy(value)
-        elif setting.kind in {"integer", "decimal"}:
-            try:
-                value = int(value) if setting.kind == "integer" else _number(value)
-            except ValueError:  # its text would show a secret
-                raise unfit("an integer" if setting.kind == "integer" else "a number") from None
-        elif setting.kind in {"object", "array"}:
-            wanted, expected = (dict, "an object") if setting.kind == "object" else (list, "an array")
-            value = _literal(value)
-            if isinstance(value, tuple) and wanted is list:
-                value = list(value)
-            if not isinstance(value, wanted):
-                raise unfit(f"{expected} written as JSON")
-        elif setting.kind == "date_iso8601" and value:
-            try:
-                datetime.fromisoformat(value)
-            except ValueError:
-                hint = "Relative dates such as '3 days ago' are not supported yet."
-                raise unfit("an ISO 8601 date", hint) from None
-    if setting.kind == "options" and value is not None and value not in setting.options:
-        raise unfit(f"one of {', '.join(str(option) for option in setting.options)}")
-    return value
-
-
-def _number(text: str) -> int | float:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
-
-
-def _literal(text: str) -> Any:
-    """Read JSON, else a Python literal, else give the text back."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
-
-
-def _process(processor: str, value: Any) -> Any:
-    """Apply a definition's `value_processor` (Meltano 4.4); nesting is what always happens."""
-    if processor == "upcase_string" and isinstance(value, str):
-        return value.upper()
-    return as_text(value) if processor == "stringify" else value
-
-
-def _put(nested: dict[str, Any], parts: Sequence[str], value: Any) -> None:
-    """Set a value by path: a mapping merges into a mapping, all else replaces."""
-    for part in parts[:-1]:
-        if not isinstance(nested.get(part), dict):
-            nested[part] = {}
-        nested = nested[part]
-    last = parts[-1]
-    if isinstance(value, Mapping) and isinstance(nested.get(last), dict):
-        for key, item in value.items():
-            _put(nested[last], [key], item)
-    else:
-        nested[last] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _get(nested: Mapping[str, Any], path: str) -> Any:
-    value: Any = nested
-    for part in path_parts(path):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _mapping_config(plugin: Plugin, extras: Mapping[str, Any], name: str) -> dict[str, Any]:

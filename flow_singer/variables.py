@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flow_singer.errors import ConfigError
@@ -76,3 +76,36 @@ def as_text(value: Any) -> str:
 def path_parts(path: str) -> list[str]:
     r"""Split a dotted path; `a\.b` is one key with a dot."""
     return [part.replace("\\.", ".") for part in re.split(r"(?<!\\)\.", path)]
+
+
+def put(nested: dict[str, Any], parts: Sequence[str], value: Any) -> None:
+    """Set a value by path: a mapping merges into a mapping, all else replaces."""
+    for part in parts[:-1]:
+        if not isinstance(nested.get(part), dict):
+            nested[part] = {}
+        nested = nested[part]
+    last = parts[-1]
+    if isinstance(value, Mapping) and isinstance(nested.get(last), dict):
+        for key, item in value.items():
+            put(nested[last], [key], item)
+    else:
+        nested[last] = dict(value) if isinstance(value, Mapping) else value
+
+
+def get(nested: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, None where there is none."""
+    value: Any = nested
+    for part in path_parts(path):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def mentioned(value: Any) -> Iterator[str]:
+    """The names of the variables that the texts in a value mention, as `$NAME` or `${name}`."""
+    if isinstance(value, str):
+        for match in _VARIABLE.finditer(value):
+            if not match["escape"]:
+                yield match["braced"] or match["bare"]
+    elif isinstance(value, (Mapping, list)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from mentioned(item)

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "flow_singer"
 # The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
 # this name.
 FLOORS = [
-    ["errors", "files", "lifeline", "linenumbers", "status", "tapoptions"],
+    ["errors", "files", "lifeline", "linenumbers", "nearnames", "status", "tapoptions"],
     [
         "interrupts",
         "messages",
@@ -33,12 +33,16 @@ FLOORS = [
         "spellings",
     ],
     ["masking", "yamlfile", "fields", "runner"],
+    ["keys"],
+    ["definitions"],
     ["tabular", "project", "results", "pipeline"],
+    ["casting", "declared"],
     ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],
     ["plugins", "buffers", "keeper", "rejecters", "package", "systemdb", "statefolder"],
     ["bookmarks"],
     ["workspace"],
-    ["discovery", "prepare", "wholes"],
+    ["discovery", "strays", "wholes"],
+    ["prepare"],
     ["tapcatalog", "tapstate"],
     ["inputstream"],
     ["extract", "load", "transforms"],

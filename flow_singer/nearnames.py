@@ -1,0 +1,26 @@
+"""What somebody may have meant who wrote an unknown name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def near_names(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The names that differ little from `name`, the nearest first; a `cutoff` of 1 is no difference."""
+    from difflib import get_close_matches
+
+    return get_close_matches(name, sorted(names), n=3, cutoff=cutoff)
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """The question, or nothing where there are no near names."""
+    return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return a hint for an unknown name: near names, or all there are."""
+    known = sorted(names)
+    near = near_names(name, known)
+    if near:
+        return did_you_mean([repr(candidate) for candidate in near])
+    return f"There are: {', '.join(known)}." if known else "None is defined."
