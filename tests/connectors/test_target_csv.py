@@ -240,3 +240,37 @@ def test_append_makes_each_checkpoint_durable(tmp_path):
     assert emitted == [(b"1", [{"id": "1", "name": ""}])]
     sink.abandon()
     assert rows(tmp_path / "out/s.csv") == [{"id": "1", "name": ""}]
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("wrong", [{"properties": []}, {"properties": None}, [], "x"], ids=json.dumps)
+def test_a_schema_of_the_wrong_shape_is_refused(tmp_path, mode, wrong):
+    message = {"type": "SCHEMA", "stream": "s", "schema": wrong, "key_properties": []}
+    done = run(tmp_path, json.dumps(message), record(id=1), code=1, overwrite_behavior=mode)
+    assert b"The SCHEMA of stream 's' has no object in" in done.stderr
+    assert not list((tmp_path / "out").glob("*.csv"))
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        "\U0001f600" * 100,
+        "x" * 10_000,
+        "..",
+        " ",
+        "trailing. ",
+        "CON",
+        "e\u0301",
+        "a\x00b\n",
+        "日" * 100,
+        "-rf",
+        "~",
+    ],
+    ids=ascii,
+)
+def test_every_name_of_a_stream_has_a_file(tmp_path, mode, stream):
+    for number in (1, 2):
+        run(tmp_path, schema(stream), record(stream, id=number), overwrite_behavior=mode)
+    (path,) = (tmp_path / "out").iterdir()
+    assert [row["id"] for row in rows(path)] == (["1", "2"] if mode == "append" else ["2"])
