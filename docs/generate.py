@@ -45,8 +45,9 @@ MEANINGS = {
         "Look at its last line. Run again: it resumes from the last safe bookmark.",
     ),
     "EXIT_INCOMPLETE": (
-        "The stage before this one ended before its stream was complete.",
-        "The cause is the stage before. Run again: it resumes from the last safe bookmark.",
+        "The stage before this one ended before its stream was complete; or another run is writing the same file.",
+        "The cause is the stage before, or the run that is named. Run again: it resumes from the last safe "
+        "bookmark.",
     ),
     "EXIT_INTERRUPTED": ("Stopped by Ctrl-C (SIGINT).", "Run again."),
     "EXIT_PIPE": ("The stage after this one went away.", "The cause is the stage after."),

@@ -10,7 +10,8 @@
     |   `-- TransformError        the user's file or one of its functions
     |-- TapError             69   the tap, or making its environment
     |-- TargetError          70   the target, or writing a package
-    `-- IncompleteError      75   upstream ended before its stream was complete
+    |-- IncompleteError      75   upstream ended before its stream was complete
+    `-- BusyError            75   another run owns a file or folder: try again later
 
 Grouped by what the caller does next. A message says what happened, to what, and the value seen; the hint
 says what to do.
@@ -90,3 +91,9 @@ class IncompleteError(FlowError):
     """The stream ended before its producer said that it was complete."""
 
     exit_code = EXIT_INCOMPLETE
+
+
+class BusyError(FlowError):
+    """Another run owns the file or folder that this one would write."""
+
+    exit_code = EXIT_INCOMPLETE  # a failure that passes, as sysexits.h has it

@@ -87,8 +87,8 @@ class StreamSchema:
         unread: the others, by name: their values stay JSON text, as those of keys that no SCHEMA declares.
 
     Raises:
-        MessageError: it has no object in `schema`, `key_properties` is not a list of names, or a text in it
-            has a lone surrogate.
+        MessageError: it has no object in `schema`, or something else in its `properties`; `key_properties`
+            is not a list of names; or a text in it has a lone surrogate.
     """
 
     def __init__(self, message: Mapping[str, Any], *, read: Collection[str] | None = None) -> None:
@@ -96,8 +96,8 @@ class StreamSchema:
         schema = message.get("schema")
         if not isinstance(schema, Mapping):
             raise MessageError(
-                f"The SCHEMA of stream '{self.stream}' has no object in 'schema'.",
-                "Ask the tap's maintainer; Flow cannot type this stream's records.",
+                f"The SCHEMA of stream '{self.stream}' has no object in 'schema', but {_shown(schema)}.",
+                _ASK,
             )
         try:
             json.dumps(message, ensure_ascii=False).encode()
@@ -111,12 +111,17 @@ class StreamSchema:
         self.key_properties = _names(message, "key_properties")
         self.bookmark_properties = _names(message, "bookmark_properties")
         root = resolve(schema, schema)
-        properties = root.get("properties")
+        properties = root.get("properties", {})
+        if not isinstance(properties, Mapping):
+            raise MessageError(
+                f"The SCHEMA of stream '{self.stream}' has no object in 'properties', but {_shown(properties)}.",
+                _ASK,
+            )
         self.properties: dict[str, Property] = {}
         self.unread: dict[str, Property] = {}
         self.read = read
         wanted = None if read is None else {*read, *self.key_properties}
-        for name, sub in (properties if isinstance(properties, Mapping) else {}).items():
+        for name, sub in properties.items():
             place = self.properties if wanted is None or name in wanted else self.unread
             place[name] = read_property(name, sub, schema)
         self.required: frozenset[str] = frozenset(required_names(root))
@@ -125,6 +130,17 @@ class StreamSchema:
         return isinstance(other, StreamSchema) and self.message == other.message
 
     __hash__ = None  # type: ignore[assignment]
+
+
+_ASK = "Ask the tap's maintainer; Flow cannot type this stream's records."
+
+
+def _shown(value: object) -> str:
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return _type_of(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def required_names(root: Mapping[str, Any]) -> list[str]:

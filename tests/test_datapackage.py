@@ -17,7 +17,6 @@ from jsonschema import Draft7Validator
 
 from flow_singer.datapackage import keys, textfile
 from flow_singer.datapackage.load import Loader, LoadLimits, RecordBeforeSchemaError, load_package
-from flow_singer.datapackage.names import file_stem, slug
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError, MessageError, RecordError, TargetError
 from flow_singer.marks import Header, Trailer, add_mark
@@ -616,16 +615,6 @@ def test_nasty_names_give_a_valid_package(tmp_path, form):
     assert {
         path.parent for path in (tmp_path / "My Package!").rglob("*.*") if path.name != "datapackage.json"
     } == {tmp_path / "My Package!" / "data"}
-
-
-def test_names_avoid_what_file_systems_reserve():
-    assert slug("CON") == "stream-con"
-    assert slug("com1.txt") == "stream-com1.txt"
-    assert slug("...") == "stream"
-    assert slug("a b", {"a-b", "a-b-2"}) == "a-b-3"
-    assert file_stem("Orders:2024/x") == "Orders-2024-x"
-    assert file_stem("A", {"a"}) == "A-2"
-    assert file_stem("..") == "stream"
 
 
 def test_the_descriptor_says_where_the_data_came_from(tmp_path):

@@ -28,6 +28,7 @@ FLOORS = [
         "functions",
         "catalog",
         "batches",
+        "locks",
         "rejects",
         "scaffold",
         "spellings",

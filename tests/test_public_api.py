@@ -38,6 +38,7 @@ EXIT_CODES = {
     "TapError": 69,
     "TargetError": 70,
     "IncompleteError": 75,
+    "BusyError": 75,
 }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from command import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,12 +189,10 @@ def test_without_null_is_for_keys() -> None:
     [
         {"required": [{}]},
         {"required": True},
-        {"properties": 5},
         {"properties": {"a": {"type": "string", "format": []}}},
         {"properties": {"a": {"anyOf": 5}}},
         {"properties": {"a": {"oneOf": True}}},
         {"properties": {"a": {"allOf": [{"properties": 5}]}}},
-        {"allOf": [{"properties": 5}]},
     ],
 )
 def test_words_that_are_no_json_schema_say_nothing(words: dict[str, Any]) -> None:
@@ -225,3 +227,48 @@ def test_many_references_to_itself_take_no_time() -> None:
     assert read_property("a", root["properties"]["a"], root).kind == "integer"
     draft_3 = {"properties": {"a": {"type": ["string", {"$ref": "#/properties/a"}]}}}
     assert read_property("a", draft_3["properties"]["a"], draft_3).kind == "string"
+
+
+WRONG: list[Any] = [[], [{"id": {}}], None, "id", 5, True]
+
+
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+@pytest.mark.parametrize("place", ["schema", "properties"])
+def test_a_schema_of_the_wrong_shape_is_refused_with_what_it_has(place: str, value: object) -> None:
+    schema = value if place == "schema" else {"type": "object", "properties": value}
+    with pytest.raises(MessageError) as caught:
+        StreamSchema({"type": "SCHEMA", "stream": "s", "schema": schema})
+    assert caught.value.message == (
+        f"The SCHEMA of stream 's' has no object in '{place}', but {json.dumps(value)}."
+    )
+
+
+def test_a_schema_that_gets_its_wrong_properties_from_elsewhere_is_refused() -> None:
+    for schema in (
+        {"allOf": [{"properties": []}]},
+        {"$ref": "#/definitions/s", "definitions": {"s": {"properties": []}}},
+    ):
+        with pytest.raises(MessageError, match="no object in 'properties'"):
+            StreamSchema({"type": "SCHEMA", "stream": "s", "schema": schema})
+
+
+def test_a_long_value_of_the_wrong_shape_is_shown_in_part() -> None:
+    with pytest.raises(MessageError, match=r"but \[0, 1, 2, [0-9, ]+…\."):
+        StreamSchema({"type": "SCHEMA", "stream": "s", "schema": {"properties": list(range(100))}})
+
+
+def test_a_schema_may_leave_its_properties_out() -> None:
+    for schema in ({}, {"type": "object"}, {"properties": {}}):
+        assert StreamSchema({"type": "SCHEMA", "stream": "s", "schema": schema}).properties == {}
+
+
+@pytest.mark.parametrize("words", ["load out/", "transform t.py"])
+def test_every_command_that_types_a_stream_refuses_it(
+    tmp_path: Path, flow: Callable[..., Result], words: str
+) -> None:
+    (tmp_path / "t.py").write_text("def s(df):\n    return df\n")
+    line = b'{"type":"SCHEMA","stream":"s","schema":{"properties":[]},"key_properties":[]}\n'
+    result = flow(*words.split(), stdin=line)
+    assert result.code == 65, result.stderr
+    assert "has no object in 'properties', but []." in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,48 +1,82 @@
 """Names of packages, resources, files and columns that every reader and file system takes.
 
-Source: Data Package v2, "name"; the reserved names of Windows.
+The name of a stream's file or resource is a function of the stream's name alone: whatever else a run brings,
+and in whatever order, one stream never gets what another one had. A plain name stands for itself. One that
+had to be changed, or that some file system takes for another (capitals, composed characters), ends with `--`
+and a digest of what it was.
+
+Source: Data Package v2, "name"; the reserved names of Windows; 255 bytes to a name on most file systems.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Container
 
 MAX_CHARACTERS = 80
+MAX_BYTES = 200
+"""Of a file's stem: an ending, and those of the files beside it while it is written, follow."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+_DIGEST = re.compile(r"--[0-9a-f]{8}$")
 
 
-def slug(name: str, taken: Container[str] = (), *, default: str = "stream") -> str:
-    """A lower-case name of `a-z`, `0-9`, `-`, `_` and `.` that resembles `name`.
+def slug(name: str, *, default: str = "stream") -> str:
+    """A lower-case name of `a-z`, `0-9`, `-`, `_` and `.` that resembles `name`; others may have the same.
 
     Args:
         name: any text.
-        taken: slugs it must differ from.
         default: what is used where nothing of `name` is left.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return _free(re.sub(r"[^a-z0-9._]+", "-", plain), taken, default)
+    return _usable(re.sub(r"[^a-z0-9._]+", "-", plain), default)
 
 
-def file_stem(name: str, taken: Container[str] = ()) -> str:
-    """A file name without its extension, as near to `name` as file systems allow.
-
-    Args:
-        name: any text.
-        taken: names in lower case that it must differ from in more than case.
-    """
-    return _free(re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]+', "-", name), taken, "stream")
+def resource_name(stream: str) -> str:
+    """The name of a stream as a resource, and of its file in a package: a slug of its own."""
+    return _distinct(stream, slug(stream))
 
 
-def _free(text: str, taken: Container[str], default: str) -> str:
-    text = text[:MAX_CHARACTERS].strip("-. ") or default
-    if _RESERVED.fullmatch(text):
-        text = f"{default}-{text}"
-    free, number = text, 2
-    while free.lower() in taken:
-        free, number = f"{text}-{number}", number + 1
-    return free
+def file_stem(stream: str) -> str:
+    """The name of a stream's file without its ending, as near to the stream's name as file systems allow."""
+    composed = unicodedata.normalize("NFC", stream)
+    visible = "".join(one if one.isprintable() else "-" for one in composed)
+    return _distinct(stream, _usable(re.sub(r'[<>:"/\\|?*]+', "-", visible), "stream"))
+
+
+def earlier_file_stem(stream: str) -> str:
+    """The stem that version 0.1 gave to the file of a stream, where no other stream had taken it."""
+    text = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]+', "-", stream)[:MAX_CHARACTERS].strip("-. ")
+    return f"stream-{text}" if _RESERVED.fullmatch(text) else text or "stream"
+
+
+def has_digest(name: str) -> bool:
+    """Whether `name` ends as those that were given a digest do."""
+    return _DIGEST.search(name) is not None
+
+
+def _distinct(stream: str, usable: str) -> str:
+    """`usable` where it is the stream's name, and no other name is like it; else with a digest."""
+    if usable == stream == _folded(stream) and not has_digest(stream):
+        return usable
+    digest = hashlib.sha256(stream.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{_cut(usable, MAX_BYTES - 10).rstrip('-. ') or 'stream'}--{digest}"
+
+
+def _folded(text: str) -> str:
+    """The same text for all that a file system may take for one name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _usable(text: str, default: str) -> str:
+    text = _cut(text[:MAX_CHARACTERS], MAX_BYTES).strip("-. ") or default
+    return f"{default}-{text}" if _RESERVED.fullmatch(text) else text
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    """The beginning of `text`, at most so many bytes of UTF-8, in whole characters."""
+    return text.encode()[:size_bytes].decode(errors="ignore")
 
 
 def column_name(name: str, taken: Container[str]) -> str:

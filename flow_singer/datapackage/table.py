@@ -201,6 +201,13 @@ class StreamTable:
         if self._keys is not None:
             self._keys.close()
 
+    def discard(self) -> None:
+        """Remove the file, and what stands beside it while it is written."""
+        self.close()
+        beside = self.file.path
+        for suffix in ("", ".lengths", ".columns", ".new"):
+            beside.with_name(beside.name + suffix).unlink(missing_ok=True)
+
     @property
     def primary_key(self) -> list[str]:
         """Names of the key columns; empty where rows have no key, or not one key."""

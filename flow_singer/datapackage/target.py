@@ -22,7 +22,7 @@ from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchem
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.io_base import SingerMessageType, SingerReader
 
-from flow_singer.errors import EXIT_INTERNAL, FlowError, IncompleteError
+from flow_singer.errors import EXIT_INTERNAL, BusyError, FlowError, IncompleteError
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.load import Loader, Sink
@@ -179,7 +179,7 @@ def run_target(name: str, target: Callable[[], type[Target]]) -> None:
     arrow_without_pandas()
     try:
         target().cli()
-    except IncompleteError as exc:
+    except (IncompleteError, BusyError) as exc:
         click.echo(f"{name}: {exc}", err=True)
         sys.exit(exc.exit_code)
     except (FlowError, RecordsWithoutSchemaException, MissingKeyPropertiesError, OSError) as exc:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,18 +14,20 @@ from typing import Any, Self
 
 import msgspec
 
-from flow_singer.datapackage.descriptor import RUN_PROPERTY, package_descriptor, resource_descriptor
+from flow_singer.datapackage.descriptor import package_descriptor, resource_descriptor
 from flow_singer.datapackage.formats import FORMATS, FormatName, open_file
-from flow_singer.datapackage.names import slug
-from flow_singer.datapackage.partials import partial_name, remove_leftovers
+from flow_singer.datapackage.names import resource_name, slug
+from flow_singer.datapackage.partials import PartialFolder, remove_leftovers
+from flow_singer.datapackage.place import DESCRIPTOR, check_folder, check_zip, remove_package
 from flow_singer.datapackage.table import StreamTable
 from flow_singer.errors import ConfigError, DataError, TargetError
-from flow_singer.files import fsync_folder, publish_folder, recover_folder
+from flow_singer.files import fsync_folder, publish_folder, recover_folder, replaced_folder
+from flow_singer.locks import Lock
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
-DESCRIPTOR = "datapackage.json"
-_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_LOCK_WAIT_S = 60.0
+"""The place of a package is owned for the moments of putting one there, not while it is written."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Published:
 class PackageWriter:
     """Writes the streams of one run as a Data Package.
 
-    Until [`publish`][] nothing at the package's place is touched; an earlier package is replaced whole.
+    Until [`publish`][] nothing at the package's place is touched; an earlier package is replaced whole. Of
+    several that are written for one place at once, each is published whole, and the last one stays.
     Used as a context manager it is abandoned where it was not published.
 
     Args:
@@ -61,6 +63,7 @@ class PackageWriter:
     Raises:
         ConfigError: something else than a package of Flow's stands at `target`.
         TargetError: nothing can be written there.
+        BusyError: another process has been publishing there for a minute.
     """
 
     keeps_earlier_runs = False
@@ -85,19 +88,15 @@ class PackageWriter:
         self._csv_null = csv_null if format == "csv" else None
         self._notice = notice
         self._tables: dict[str, StreamTable] = {}
-        self._slugs: dict[str, str] = {}
         self._done = False
-        self.partial = self.path.with_name(partial_name(f".{self.path.name}"))
+        self._place = Lock(self.path)
         with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self._zip:
-                _check_zip(self.path)
-            else:
-                recover_folder(self.path)
-                _check_folder(self.path)
-            if self.partial.exists():  # of an earlier process with our number, or an earlier try in this one
-                shutil.rmtree(self.partial)
-            (self.partial / "data").mkdir(parents=True)
+            with self._owning_place():
+                self._recover()
+            self._building = PartialFolder(self.path.parent, f".{self.path.name}")
+            self.partial = self._building.path
+            (self.partial / "data").mkdir()
 
     def __enter__(self) -> Self:
         return self
@@ -115,9 +114,7 @@ class PackageWriter:
             if table is not None:
                 table.extend(schema)
                 return
-            name = slug(schema.stream, set(self._slugs.values()))
-            self._slugs[schema.stream] = name
-            path = self.partial / "data" / f"{name}.{self._format.extension}"
+            path = self.partial / "data" / f"{resource_name(schema.stream)}.{self._format.extension}"
             self._tables[schema.stream] = StreamTable(
                 schema,
                 open_file(self._format.name, path, csv_null=self._csv_null),
@@ -148,7 +145,9 @@ class PackageWriter:
 
         Raises:
             DataError: no stream has any column, so that there is nothing to publish.
+            ConfigError: meanwhile something else has come to its place.
             TargetError: the package cannot be written.
+            BusyError: another process has been publishing there for a minute.
         """
         with self._writing():
             resources = [resource for table in self._tables.values() if (resource := self._finish(table))]
@@ -170,6 +169,7 @@ class PackageWriter:
                 check(self.partial)
             self._put_in_place()
         self._done = True
+        self._building.remove()
         remove_leftovers(self.path.parent, f".{self.path.name}")
         records = {r["flow:stream"]: r["flow:records"] for r in resources}
         return Published(self.path, descriptor, records)
@@ -180,8 +180,10 @@ class PackageWriter:
         for table in self._tables.values():
             with contextlib.suppress(OSError):
                 table.close()
-        if not any(table.rows for table in self._tables.values()):
-            shutil.rmtree(self.partial, ignore_errors=True)
+        if any(table.rows for table in self._tables.values()):
+            self._building.release()
+        else:
+            self._building.remove()
 
     @property
     def _zip(self) -> bool:
@@ -191,15 +193,13 @@ class PackageWriter:
         stream = table.schema.stream
         if not table.columns:
             self._say(f"stream '{stream}' is left out: its SCHEMA has no properties, and it had no records.")
-            table.close()
-            for path in (self.partial / "data").glob(f"{table.file.path.name}*"):
-                path.unlink()
+            table.discard()
             return None
         table.finish()
         path = table.file.path
         return resource_descriptor(
             table,
-            name=self._slugs[stream],
+            name=resource_name(stream),
             path=f"data/{path.name}",
             form=self._format,
             size_bytes=path.stat().st_size,
@@ -209,19 +209,38 @@ class PackageWriter:
 
     def _put_in_place(self) -> None:
         if not self._zip:
-            _check_folder(self.path)
-            publish_folder(self.partial, self.path)
+            with self._owning_place():
+                self._recover()
+                remove_package(publish_folder(self.partial, self.path), self._say)
             return
-        packed = self.partial.with_name(self.partial.name + ".zip")
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        packed = self.partial / "package.zip"
+        with zipfile.ZipFile(packed, "x", zipfile.ZIP_DEFLATED) as archive:
             for path in [self.partial / DESCRIPTOR, *sorted((self.partial / "data").iterdir())]:
                 archive.write(path, path.relative_to(self.partial).as_posix())
         with packed.open("rb") as file:
             os.fsync(file.fileno())
-        _check_zip(self.path)
-        os.replace(packed, self.path)
+        with self._owning_place():
+            self._recover()
+            os.replace(packed, self.path)
         fsync_folder(self.path.parent)
-        shutil.rmtree(self.partial)
+
+    def _recover(self) -> None:
+        """Make sure that there is nothing in the place but an earlier package, whole.
+
+        Raises:
+            ConfigError: something else is there.
+        """
+        if self._zip:
+            check_zip(self.path)
+            return
+        old = replaced_folder(self.path)
+        check_folder(old)
+        recover_folder(self.path)
+        check_folder(self.path)
+        remove_package(old, self._say)
+
+    def _owning_place(self) -> contextlib.AbstractContextManager[Lock]:
+        return self._place.held(wait_s=_LOCK_WAIT_S, notice=self._say)
 
     def _say(self, notice: str) -> None:
         if notice not in self.notices:
@@ -239,59 +258,6 @@ class PackageWriter:
                 f"({exc.filename or self.partial}).",
                 "Check free space and permissions; what was there before is untouched.",
             ) from exc
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse to replace what Flow did not write.
-
-    Raises:
-        ConfigError: `folder` is a file, or holds anything but a package that Flow wrote.
-    """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; a Data Package needs a folder, or a name that ends in .zip.")
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    found = {path for path in found if path.rpartition("/")[2] not in _LITTER}
-    if not found:
-        return
-    text = (folder / DESCRIPTOR).read_bytes() if DESCRIPTOR in found else b""
-    foreign = found - _own_files(text)
-    if foreign:
-        raise _refusal(folder, f"it holds {', '.join(sorted(foreign)[:3])}")
-
-
-def _check_zip(path: Path) -> None:
-    if not path.exists():
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = {name for name in archive.namelist() if not name.endswith("/")}
-            text = archive.read(DESCRIPTOR) if DESCRIPTOR in found else b""
-    except (zipfile.BadZipFile, IsADirectoryError):
-        raise _refusal(path, "it is no zip file") from None
-    foreign = found - _own_files(text)
-    if foreign:
-        raise _refusal(path, f"it holds {', '.join(sorted(foreign)[:3])}")
-
-
-def _own_files(descriptor: bytes) -> set[str]:
-    """The files of a package that Flow wrote; none where the descriptor is not Flow's."""
-    try:
-        package = msgspec.json.decode(descriptor)
-    except msgspec.DecodeError:
-        return set()
-    if not isinstance(package, dict) or RUN_PROPERTY not in package:
-        return set()
-    resources = [one for one in package.get("resources") or () if isinstance(one, dict)]
-    return {DESCRIPTOR, *(str(one.get("path")) for one in resources)}
-
-
-def _refusal(path: Path, reason: str) -> ConfigError:
-    return ConfigError(
-        f"{path} is not replaced: {reason}, which is not of a package that Flow wrote.",
-        "Name another folder, or move what is there.",
-    )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -40,6 +40,13 @@ class TargetCSV(BatchTarget):
                 "title": "Null",
                 "description": "Text that stands for null, such as \\N; without it null is an empty cell.",
             },
+            "lock_wait_s": {
+                "type": "number",
+                "minimum": 0,
+                "default": 10,
+                "title": "Lock wait",
+                "description": "How long to wait for another run that writes the same file, in seconds.",
+            },
         },
     }
 
@@ -49,12 +56,13 @@ class TargetCSV(BatchTarget):
         Raises:
             TargetError: nothing can be written there.
         """
+        wait_s = float(self.config.get("lock_wait_s", 10))
         folder = Path(self.config.get("output_path", "output"))
         null = self.config.get("null_value") or ""
         if self.config.get("overwrite_behavior") == "replace":
             from flow_target_csv.replace import ReplacedFiles
 
-            return ReplacedFiles(folder, null=null, notice=self.logger.warning)
+            return ReplacedFiles(folder, null=null, lock_wait_s=wait_s, notice=self.logger.warning)
         from flow_target_csv.append import AppendedFiles
 
-        return AppendedFiles(folder, null=null, notice=self.logger.warning)
+        return AppendedFiles(folder, null=null, lock_wait_s=wait_s, notice=self.logger.warning)

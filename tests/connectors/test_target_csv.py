@@ -207,7 +207,8 @@ def test_a_row_of_one_null_is_no_empty_line(tmp_path, mode):
 
 def test_names_of_streams_never_leave_the_folder(tmp_path):
     run(tmp_path, schema("../up/x"), record("../up/x", id=1), schema("A"), schema("a"))
-    assert sorted(os.listdir(tmp_path / "out")) == ["A.csv", "a-2.csv", "up-x.csv"]
+    names = sorted(os.listdir(tmp_path / "out"))
+    assert names == ["A--559aead0.csv", "a.csv", "up-x--23b86917.csv"]
 
 
 def test_an_unknown_setting_is_refused_by_name(tmp_path):
@@ -218,7 +219,7 @@ def test_an_unknown_setting_is_refused_by_name(tmp_path):
 def test_about_lists_the_settings():
     done = subprocess.run([*COMMAND, "--about", "--format", "json"], capture_output=True, check=True)
     settings = json.loads(done.stdout)["settings"]["properties"]
-    assert list(settings) == ["output_path", "overwrite_behavior", "null_value"]
+    assert list(settings) == ["output_path", "overwrite_behavior", "null_value", "lock_wait_s"]
 
 
 def test_append_makes_each_checkpoint_durable(tmp_path):
@@ -239,3 +240,37 @@ def test_append_makes_each_checkpoint_durable(tmp_path):
     assert emitted == [(b"1", [{"id": "1", "name": ""}])]
     sink.abandon()
     assert rows(tmp_path / "out/s.csv") == [{"id": "1", "name": ""}]
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("wrong", [{"properties": []}, {"properties": None}, [], "x"], ids=json.dumps)
+def test_a_schema_of_the_wrong_shape_is_refused(tmp_path, mode, wrong):
+    message = {"type": "SCHEMA", "stream": "s", "schema": wrong, "key_properties": []}
+    done = run(tmp_path, json.dumps(message), record(id=1), code=1, overwrite_behavior=mode)
+    assert b"The SCHEMA of stream 's' has no object in" in done.stderr
+    assert not list((tmp_path / "out").glob("*.csv"))
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        "\U0001f600" * 100,
+        "x" * 10_000,
+        "..",
+        " ",
+        "trailing. ",
+        "CON",
+        "e\u0301",
+        "a\x00b\n",
+        "日" * 100,
+        "-rf",
+        "~",
+    ],
+    ids=ascii,
+)
+def test_every_name_of_a_stream_has_a_file(tmp_path, mode, stream):
+    for number in (1, 2):
+        run(tmp_path, schema(stream), record(stream, id=number), overwrite_behavior=mode)
+    (path,) = (tmp_path / "out").iterdir()
+    assert [row["id"] for row in rows(path)] == (["1", "2"] if mode == "append" else ["2"])
