@@ -73,7 +73,7 @@ def load_stream(
         FlowError: see `errors.py`; nothing half-written stands in the place of something good.
     """
     if is_folder(target):
-        return _load_package(target, options, package, source, progress)
+        return _load_package(workspace, target, options, package, source, progress)
     prepared = prepare(target, "loaders", workspace.project, config=config, environ=workspace.environ)
     stream = InputStream(source, options)
     with contextlib.ExitStack() as stack:
@@ -145,6 +145,7 @@ def _refuse_gap(header: Header | None, bookmark: str | None, target: str) -> Non
 
 
 def _load_package(
+    workspace: Workspace,
     target: str,
     options: LoadOptions,
     package: PackageOptions,
@@ -176,6 +177,7 @@ def _load_package(
             package.format,
             package.csv_null,
             check=package.check,
+            batch_paths=workspace.batch_paths,
             ahead=ahead,
             progress=progress,
         )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flow_singer.batchpaths import BatchPaths
 from flow_singer.datapackage.checking import check_package
 from flow_singer.datapackage.formats import FormatName
 from flow_singer.datapackage.load import Loader
@@ -37,6 +38,7 @@ def load_into_package(
     csv_null: str | None,
     *,
     check: bool = False,
+    batch_paths: BatchPaths | None = None,
     ahead: Ahead,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
@@ -48,6 +50,7 @@ def load_into_package(
         form: csv, jsonl or parquet.
         csv_null: the text of null in CSV; None for an empty cell.
         check: whether it must be valid by its own schema to be published.
+        batch_paths: which files a BATCH may name.
         ahead: decodes the records.
         progress: called about twice a second.
 
@@ -67,7 +70,7 @@ def load_into_package(
     )
     with writer:
         shown = 0.0
-        with contextlib.closing(Loader(writer, ahead=ahead)) as loader:
+        with contextlib.closing(Loader(writer, ahead=ahead, batch_paths=batch_paths)) as loader:
             for run in stream.runs():
                 loader.handle(run)
                 if (now := time.monotonic()) - shown > 0.5:

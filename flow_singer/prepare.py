@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flow_singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths
 from flow_singer.errors import ConfigError
 from flow_singer.masking import find_secrets
 from flow_singer.plugins import FoundPlugin, Kind, ensure_environment, find_plugin
@@ -71,6 +72,9 @@ def prepare(
     """
     found = find_plugin(name, kind, project, environ=environ)
     base = {key: value for key, value in environ.items() if not key.startswith("FLOW_")}
+    if found.source == "bundled" and kind == "loaders":  # it reads BATCH files itself
+        paths = BatchPaths(environ, None if project is None else lambda: project.batch_roots)
+        base[BATCH_PATHS_VARIABLE] = paths.variable
     own, file = read_config(config)
     if project is None or found.plugin is None:
         return PreparedPlugin(found, own, {}, found.environment(base), find_secrets(own), file)

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "flow_singer"
 # The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
 # this name.
 FLOORS = [
-    ["errors", "files", "lifeline", "linenumbers", "status", "tapoptions"],
+    ["batchpaths", "errors", "files", "lifeline", "linenumbers", "status", "tapoptions"],
     [
         "interrupts",
         "messages",
@@ -27,11 +27,10 @@ FLOORS = [
         "variables",
         "functions",
         "catalog",
-        "batches",
         "rejects",
         "scaffold",
     ],
-    ["masking", "yamlfile", "fields", "runner"],
+    ["batches", "masking", "yamlfile", "fields", "runner"],
     ["tabular", "project", "results", "pipeline"],
     ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],
     ["plugins", "buffers", "keeper", "rejecters", "package", "systemdb", "statefolder"],

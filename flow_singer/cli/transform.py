@@ -97,6 +97,7 @@ def command(
             nan="null" if nan == "null" else "error",
             forward_noise=noise == "stderr",
             strict=strict,
+            batch_paths=cli.workspace.batch_paths,
         )
         set_up_memory()
         out = os.dup(1)
