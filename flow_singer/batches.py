@@ -267,7 +267,7 @@ class _Batch:
                 continue
             error = self._fault(
                 f"has a bad line, {path}, line {position} ({reason}): {excerpt(line)}",
-                "Mend the file, or set such lines aside with --reject FILE (flow transform, flow load DIR/).",
+                "Mend the file, or set such lines aside with --reject FILE.",
             )
             if self._reject is None:
                 raise error

@@ -17,14 +17,16 @@ import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Literal
 
-from flow_singer.errors import FlowError, IncompleteError, MessageError, TargetError
+from flow_singer.errors import EXIT_REJECTS, FlowError, IncompleteError, MessageError, TargetError
 from flow_singer.interrupts import Interrupted
 from flow_singer.keeper import BookmarkKeeper
 from flow_singer.marks import Header, Trailer, check_complete, split_mark
 from flow_singer.masking import mask
 from flow_singer.messages import MessageReader, OtherLines, Run, other_lines
+from flow_singer.nulls import without_nan
 from flow_singer.prepare import PreparedPlugin
 from flow_singer.project import Project
 from flow_singer.runfolder import run_folder, write_config
@@ -45,12 +47,18 @@ class LoadOptions:
         require_end: whether a stream without marks is refused.
         allow_empty: whether no input at all is fine.
         forward_noise: send lines that are no messages to stderr.
+        nan: null writes null for NaN and Infinity.
+        reject: file for what cannot be used; None stops at the first.
+        max_rejects: how many may be set aside.
     """
 
     on_incomplete: Literal["commit", "abort"] = "commit"
     require_end: bool = False
     allow_empty: bool = False
     forward_noise: bool = False
+    nan: Literal["error", "null"] = "error"
+    reject: Path | None = None
+    max_rejects: int | None = None
 
 
 @dataclass
@@ -63,6 +71,7 @@ class LoadResult:
         seconds: from the first byte to the target's end.
         states: how often the bookmark moved.
         bookmark: its name, where it moved.
+        rejects: how many lines and records were set aside; None where the target alone knows.
     """
 
     records: dict[str, int] = field(default_factory=dict)
@@ -70,6 +79,7 @@ class LoadResult:
     seconds: float = 0.0
     states: int = 0
     bookmark: str | None = None
+    rejects: int | None = 0
 
 
 class InputStream:
@@ -80,6 +90,8 @@ class InputStream:
         options: what is asked.
         wanted: see [`MessageReader`][flow_singer.messages.MessageReader]; the caller decodes their records.
         find_other_lines: likewise.
+        reject: likewise; without it, and where `options` ask for rejects, lines that are no messages are passed
+            on, for a target that sets them aside itself.
 
     Attributes:
         header: the mark it began with, known after `begin`.
@@ -94,6 +106,7 @@ class InputStream:
         *,
         wanted: Container[str] = (),
         find_other_lines: OtherLines = other_lines,
+        reject: Callable[[int, bytes, MessageError], None] | None = None,
     ) -> None:
         self.header: Header | None = None
         self.trailer: Trailer | None = None
@@ -104,7 +117,12 @@ class InputStream:
             if (options.forward_noise)
             else None
         )
-        self.reader = MessageReader(wanted, noise=noise, decodes=True, find_other_lines=find_other_lines)
+        self._bad: list[Run] = []
+        if reject is None and options.reject is not None:
+            reject = self._pass_on
+        self.reader = MessageReader(
+            wanted, reject=reject, noise=noise, decodes=True, find_other_lines=find_other_lines
+        )
         self._descriptor = descriptor
         self._first: Iterator[Run] = iter(())
         self._last_type = ""
@@ -143,12 +161,21 @@ class InputStream:
             for raw in self.reader.push(block):
                 if (run := self._unmark(raw)) is not None:
                     yield run
+            yield from self._taken_bad()
         try:
             yield from (run for raw in self.reader.finish() if (run := self._unmark(raw)) is not None)
         except MessageError:
             # The last line was cut short; a marked stream says so by its missing end.
             if self.header is None or self.trailer is not None:
                 raise
+        yield from self._taken_bad()
+
+    def _pass_on(self, number: int, line: bytes, error: MessageError) -> None:
+        self._bad.append(Run("", None, line + b"\n", [(number, 1)]))
+
+    def _taken_bad(self) -> list[Run]:
+        bad, self._bad = self._bad, []
+        return bad
 
     def _unmark(self, run: Run) -> Run | None:
         before, self._last_type = self._last_type, run.type
@@ -251,6 +278,7 @@ class _Feed:
         self._options = options
         self._progress = progress
         self._stdin_open = True
+        self._rejects: int | None = 0
         self._reading = threading.Thread(target=keeper.read, args=(process,), name="states", daemon=True)
 
     def run(self) -> LoadResult:
@@ -274,6 +302,7 @@ class _Feed:
             reader.size_bytes,
             time.monotonic() - started,
             self._keeper.count,
+            rejects=self._rejects,
         )
 
     def _write(self) -> FlowError | None:
@@ -302,7 +331,8 @@ class _Feed:
             return False
 
         for run in self._stream.runs(watch=self._process.stdin, idle=target_ended):
-            write_all(self._process.stdin, run.data)
+            nulled = run.type == "RECORD" and self._options.nan == "null"
+            write_all(self._process.stdin, without_nan(run.data) if nulled else run.data)
             self._keeper.check()
             if (now := time.monotonic()) - last_shown > 0.5:
                 last_shown = now
@@ -320,7 +350,9 @@ class _Feed:
             self._close_stdin()
             code = self._process.wait()
             self._join()
-            if code:
+            if code == EXIT_REJECTS and self._target.found.source == "bundled":
+                self._rejects = None
+            elif code:
                 raise self._failure(code)
             if pipe.read(1):
                 raise self._ended_early()

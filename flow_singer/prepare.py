@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths
-from flow_singer.errors import ConfigError
+from flow_singer.errors import EXIT_REJECTS, ConfigError
 from flow_singer.masking import find_secrets
 from flow_singer.plugins import FoundPlugin, Kind, ensure_environment, find_plugin
 from flow_singer.project import Project
 from flow_singer.settings import PluginSettings, resolve
+
+REJECTS_CODE_VARIABLE = "FLOW_REJECTS_CODE"
+"""Tells a bundled target with which code to end where it set something aside."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +78,7 @@ def prepare(
     if found.source == "bundled" and kind == "loaders":  # it reads BATCH files itself
         paths = BatchPaths(environ, None if project is None else lambda: project.batch_roots)
         base[BATCH_PATHS_VARIABLE] = paths.variable
+        base[REJECTS_CODE_VARIABLE] = str(EXIT_REJECTS)
     own, file = read_config(config)
     if project is None or found.plugin is None:
         return PreparedPlugin(found, own, {}, found.environment(base), find_secrets(own), file)

@@ -31,6 +31,7 @@ from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
 from flow_singer.notices import Notices
+from flow_singer.nulls import without_nan
 from flow_singer.outputs import Outputs
 from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
 from flow_singer.results import Output
@@ -184,7 +185,8 @@ class Transformer:
     def _handle(self, run: Run) -> None:
         match run.type:
             case "RECORD" if run.stream is None:
-                self._out.other(run.data, run.count)
+                data = run.data if self._nan == "error" else without_nan(run.data)
+                self._out.other(data, run.count)
             case "RECORD":
                 self._buffer_records(run.stream or "", Part(run.data, run.lines))
             case "SCHEMA":
@@ -249,7 +251,7 @@ class Transformer:
             raise TransformError(
                 f"{function.where} needs every row of stream '{stream}', but this run resumed from a bookmark "
                 "and brings only what is new.",
-                "Run with --full-refresh, or declare @transform(..., incremental=True) if that is meant.",
+                "Run the tap with --full-refresh, or declare @transform(..., incremental=True) if that is meant.",
             )
 
     def _handle_state(self, run: Run) -> None:

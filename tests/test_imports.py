@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "flow_singer"
 # The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
 # this name.
 FLOORS = [
-    ["batchpaths", "errors", "files", "lifeline", "linenumbers", "status", "tapoptions"],
+    ["batchpaths", "errors", "files", "lifeline", "linenumbers", "nulls", "status", "tapoptions"],
     [
         "interrupts",
         "messages",
