@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Literal
 
-from flow_singer.errors import IncompleteError
+from flow_singer.errors import IncompleteError, MessageError
 from flow_singer.marks import CUT_SHORT, Header, Trailer, check_complete, split_mark
 from flow_singer.messages import CutLineError, MessageReader, OtherLines, Run, other_lines
 from flow_singer.runner import read_blocks
@@ -26,12 +27,18 @@ class LoadOptions:
         require_end: whether a stream without marks is refused.
         allow_empty: whether no input at all is fine.
         forward_noise: send lines that are no messages to stderr.
+        nan: null writes null for NaN and Infinity.
+        reject: file for what cannot be used; None stops at the first.
+        max_rejects: how many may be set aside.
     """
 
     on_incomplete: Literal["commit", "abort"] | None = None
     require_end: bool = False
     allow_empty: bool = False
     forward_noise: bool = False
+    nan: Literal["error", "null"] = "error"
+    reject: Path | None = None
+    max_rejects: int | None = None
 
 
 class InputStream:
@@ -42,6 +49,8 @@ class InputStream:
         options: what is asked.
         wanted: see [`MessageReader`][flow_singer.messages.MessageReader]; the caller decodes their records.
         find_other_lines: likewise.
+        reject: likewise; without it, and where `options` ask for rejects, lines that are no messages are passed
+            on, for a target that sets them aside itself.
 
     Attributes:
         header: the mark it began with, known after `begin`.
@@ -56,6 +65,7 @@ class InputStream:
         *,
         wanted: Container[str] = (),
         find_other_lines: OtherLines = other_lines,
+        reject: Callable[[int, bytes, MessageError], None] | None = None,
     ) -> None:
         self.header: Header | None = None
         self.trailer: Trailer | None = None
@@ -66,7 +76,12 @@ class InputStream:
             if (options.forward_noise)
             else None
         )
-        self.reader = MessageReader(wanted, noise=noise, decodes=True, find_other_lines=find_other_lines)
+        self._bad: list[Run] = []
+        if reject is None and options.reject is not None:
+            reject = self._pass_on
+        self.reader = MessageReader(
+            wanted, reject=reject, noise=noise, decodes=True, find_other_lines=find_other_lines
+        )
         self._descriptor = descriptor
         self._first: Iterator[Run] = iter(())
         self._last_type = ""
@@ -92,7 +107,7 @@ class InputStream:
 
     def _has_begun(self, raw_runs: Iterator[Run]) -> bool:
         """Take the first message; those behind it wait, so that a bad one among them is met in its turn."""
-        unmarked = (run for raw in raw_runs if (run := self._unmark(raw)) is not None)
+        unmarked = self._unmarked(raw_runs)
         for first in unmarked:
             self._first = chain([first], unmarked)
             return True
@@ -106,10 +121,23 @@ class InputStream:
         """
         yield from self._first
         for block in read_blocks(self._descriptor, watch=watch, idle=idle):
-            for raw in self.reader.push(block):
-                if (run := self._unmark(raw)) is not None:
-                    yield run
-        yield from (run for raw in self._last_run() if (run := self._unmark(raw)) is not None)
+            yield from self._unmarked(self.reader.push(block))
+        yield from self._unmarked(self._last_run())
+
+    def _unmarked(self, raw_runs: Iterator[Run]) -> Iterator[Run]:
+        """Runs without marks, and in their places the bad lines that are passed on."""
+        for raw in raw_runs:
+            yield from self._taken_bad()
+            if (run := self._unmark(raw)) is not None:
+                yield run
+        yield from self._taken_bad()
+
+    def _pass_on(self, number: int, line: bytes, _: MessageError) -> None:
+        self._bad.append(Run("", None, line + b"\n", [(number, 1)]))
+
+    def _taken_bad(self) -> list[Run]:
+        bad, self._bad = self._bad, []
+        return bad
 
     def _last_run(self) -> Iterator[Run]:
         """The last line, where it lacks its newline; one that was cut short is told of by `check_end`."""

@@ -19,13 +19,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow_singer.errors import EXIT_INCOMPLETE, FlowError, TargetError
+from flow_singer.errors import EXIT_INCOMPLETE, EXIT_REJECTS, BusyError, FlowError, TargetError
 from flow_singer.inputstream import InputStream, LoadOptions
 from flow_singer.interrupts import Interrupted
 from flow_singer.keeper import BookmarkKeeper
 from flow_singer.marks import Header, MessageWriter
 from flow_singer.masking import mask
 from flow_singer.messages import MessageReader, Run
+from flow_singer.nulls import without_nan
 from flow_singer.prepare import PreparedPlugin
 from flow_singer.project import Project
 from flow_singer.runfolder import run_folder, write_config
@@ -47,6 +48,7 @@ class LoadResult:
         seconds: from the first byte to the target's end.
         states: how often the bookmark moved.
         bookmark: its name, where it moved.
+        rejects: how many lines and records were set aside; None where the target alone knows.
     """
 
     records: dict[str, int] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class LoadResult:
     seconds: float = 0.0
     states: int = 0
     bookmark: str | None = None
+    rejects: int | None = 0
 
 
 def load_target(
@@ -116,6 +119,7 @@ class _Feed:
         self._progress = progress
         self._writer = self._marking_writer() if _reads_marks(target) else None
         self._stdin_open = True
+        self._rejects: int | None = 0
         self._reading = threading.Thread(target=keeper.read, args=(process,), name="states", daemon=True)
 
     def run(self) -> LoadResult:
@@ -140,6 +144,7 @@ class _Feed:
             reader.size_bytes,
             time.monotonic() - started,
             self._keeper.count,
+            rejects=self._rejects,
         )
 
     def _write(self) -> FlowError | None:
@@ -149,7 +154,7 @@ class _Feed:
             self._stream.check_end()
         except BrokenPipeError:
             raise self._ended_early() from None
-        except TargetError:
+        except (TargetError, BusyError):
             raise
         except FlowError as error:
             if self._may_commit():
@@ -192,14 +197,17 @@ class _Feed:
                 self._progress(self._stream.reader)
 
     def _send(self, run: Run) -> None:
+        data = run.data
+        if run.type == "RECORD" and self._options.nan == "null":
+            data = without_nan(data)
         if self._writer is None:
-            write_all(self._process.stdin, run.data)
+            write_all(self._process.stdin, data)
         elif run.type == "SCHEMA":
             self._writer.schema(run.data[:-1])
         elif run.type == "STATE":
             self._writer.state(run.data[:-1])
         else:
-            self._writer.other(run.data, run.count)
+            self._writer.other(data, run.count)
 
     def _marking_writer(self) -> MessageWriter:
         """Frames what Flow's own targets get: for them, an end of input without the mark is no end."""
@@ -211,6 +219,7 @@ class _Feed:
         if self._writer is None:
             return
         self._writer.records = dict(self._stream.reader.records)
+        self._writer.counts_records = self._options.reject is None  # a bad line may count for one of us only
         code, reason = (incomplete.exit_code, incomplete.message) if incomplete else (0, None)
         try:
             self._writer.finish(ok=incomplete is None, code=code, reason=reason)
@@ -232,7 +241,9 @@ class _Feed:
             self._close_stdin()
             code = self._process.wait()
             self._join()
-            if code not in (0, expected):
+            if code == EXIT_REJECTS and self._writer is not None:
+                self._rejects = None
+            elif code not in (0, expected):
                 raise self._failure(code or 0)
             if pipe.read(1):
                 raise self._ended_early()
@@ -274,7 +285,7 @@ class _Feed:
             logger.debug("%s takes no more input.", self._target.name)
         return True
 
-    def _ended_early(self) -> TargetError:
+    def _ended_early(self) -> TargetError | BusyError:
         self._close_stdin()
         code = self._process.wait(_ABORT_GRACE_S)
         if code is None:
@@ -289,9 +300,14 @@ class _Feed:
             "Its own bookmarks are kept; look at what it wrote above.",
         )
 
-    def _failure(self, code: int) -> TargetError:
+    def _failure(self, code: int) -> TargetError | BusyError:
         said = [line for line in self._process.last_lines if line.strip()]
         words = f' Its last line was: "{mask(said[-1], self._target.secrets)[:300]}"' if said else ""
+        if code == EXIT_INCOMPLETE and self._writer is not None:  # one of ours, which saw nothing incomplete
+            return BusyError(
+                f"{self._target.name} did not load: another run has what it would write.",
+                "Its message above names that run; run again when it has ended.",
+            )
         return TargetError(
             f"{self._target.name} {describe_end(code)}.{words}",
             "The next run resumes from the last bookmark it confirmed.",

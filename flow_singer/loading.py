@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,15 +73,16 @@ def load_stream(
         FlowError: see `errors.py`; nothing half-written stands in the place of something good.
     """
     if is_folder(target):
-        return _load_package(target, options, package, source, progress)
+        return _load_package(workspace, target, options, package, source, progress)
     prepared = prepare(target, "loaders", workspace.project, config=config, environ=workspace.environ)
+    options = _with_rejects(prepared, options)
     stream = InputStream(source, options)
     with contextlib.ExitStack() as stack:
         if state_id and not force:  # another run is told of before the tap has worked for nothing
             stack.enter_context(run_lock(workspace.store.lock_folder, state_id))
         stream.begin()
         header = stream.header
-        prepared = _with_upstream(prepared, workspace, header, config)
+        prepared = _as_settings(_with_upstream(prepared, workspace, header, config), options)
         bookmark = state_id or _bookmark_of(workspace, header, target)
         _refuse_gap(header, bookmark, target)
         if bookmark and not state_id and not force:
@@ -97,6 +98,39 @@ def load_stream(
         )
     result.bookmark = bookmark if keeper.count else None
     return result
+
+
+def _with_rejects(target: PreparedPlugin, options: LoadOptions) -> LoadOptions:
+    """The options, with the reject file that a bundled target has among its settings.
+
+    Raises:
+        ConfigError: the target is a foreign one, which Flow hands lines without a look at their records.
+    """
+    if target.found.source == "bundled":
+        file = target.config.get("reject_file")
+        if options.reject is None and isinstance(file, str):
+            return replace(options, reject=Path(file))
+    elif options.reject is not None:
+        raise ConfigError(
+            f"--reject {options.reject} would stay empty: {target.name} reads its records itself.",
+            "Set them aside before it, with flow transform FILE.py --reject FILE, or load into a bundled target "
+            "or a folder.",
+        )
+    return options
+
+
+def _as_settings(target: PreparedPlugin, options: LoadOptions) -> PreparedPlugin:
+    """A bundled target with the options that are settings of its own."""
+    if target.found.source != "bundled":
+        return target
+    given = {
+        "nan": options.nan if options.nan != "error" else None,
+        "reject_file": None if options.reject is None else str(options.reject),
+        "max_rejects": options.max_rejects,
+    }
+    return replace(
+        target, config={**target.config, **{key: value for key, value in given.items() if value is not None}}
+    )
 
 
 def _with_upstream(
@@ -143,6 +177,7 @@ def _refuse_gap(header: Header | None, bookmark: str | None, target: str) -> Non
 
 
 def _load_package(
+    workspace: Workspace,
     target: str,
     options: LoadOptions,
     package: PackageOptions,
@@ -151,7 +186,8 @@ def _load_package(
 ) -> LoadResult:
     from flow_singer.tabular.ahead import Ahead
 
-    with contextlib.closing(Ahead()) as ahead:
+    with contextlib.ExitStack() as stack:
+        ahead = stack.enter_context(contextlib.closing(Ahead()))
         ahead.expect_input(source)
         from flow_singer.packaging import EVERY_STREAM, load_into_package
         from flow_singer.tabular.parts import other_lines
@@ -159,7 +195,18 @@ def _load_package(
 
         arrow_without_pandas()
 
-        stream = InputStream(source, options, wanted=EVERY_STREAM, find_other_lines=other_lines)
+        rejects = None
+        if options.reject is not None:
+            from flow_singer.rejects import RejectFile
+
+            rejects = stack.enter_context(contextlib.closing(RejectFile(options.reject, options.max_rejects)))
+        stream = InputStream(
+            source,
+            options,
+            wanted=EVERY_STREAM,
+            find_other_lines=other_lines,
+            reject=None if rejects is None else rejects.add_line,
+        )
         stream.begin()
         header = stream.header
         if header is not None and header.state_id is not None:
@@ -174,6 +221,9 @@ def _load_package(
             package.format,
             package.csv_null,
             check=package.check,
+            batch_paths=workspace.batch_paths,
+            rejects=rejects,
+            nan=options.nan,
             ahead=ahead,
             progress=progress,
         )

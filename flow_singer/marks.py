@@ -161,6 +161,8 @@ class MessageWriter:
         self.header = header
         self.lines = 0
         self.records: dict[str, int] = {}
+        self.counts_records = True
+        """Whether the trailer says how many records each stream had: False where the reader counts otherwise."""
         self._write = write
         self._before_state = before_state
         self._header_sent = False
@@ -200,7 +202,9 @@ class MessageWriter:
         line = self._last_state or self._last_schema
         if self.header is None or line is None or self._is_torn:
             return
-        trailer = Trailer(self.header.run, ok, code, self.lines, self.records, reason)
+        trailer = Trailer(
+            self.header.run, ok, code, self.lines, self.records if self.counts_records else None, reason
+        )
         self._put(add_mark(line, trailer) + b"\n")
 
     def _put(self, data: bytes | memoryview) -> None:

@@ -7,7 +7,9 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
+from flow_singer.batchpaths import BatchPaths
 from flow_singer.datapackage.checking import check_package
 from flow_singer.datapackage.formats import FormatName
 from flow_singer.datapackage.load import Loader
@@ -16,6 +18,7 @@ from flow_singer.inputstream import InputStream
 from flow_singer.load import LoadResult
 from flow_singer.marks import Header
 from flow_singer.messages import MessageReader
+from flow_singer.rejects import RejectFile
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.memory import set_up_memory
 
@@ -38,6 +41,9 @@ def load_into_package(
     csv_null: str | None,
     *,
     check: bool = False,
+    batch_paths: BatchPaths | None = None,
+    rejects: RejectFile | None = None,
+    nan: Literal["error", "null"] = "error",
     ahead: Ahead,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
@@ -49,6 +55,10 @@ def load_into_package(
         form: csv, jsonl or parquet.
         csv_null: the text of null in CSV; None for an empty cell.
         check: whether it must be valid by its own schema to be published.
+        batch_paths: which files a BATCH may name.
+        rejects: takes what cannot be used, and is on disk before the package is published; None stops at the
+            first.
+        nan: what to do with NaN and Infinity.
         ahead: decodes the records.
         progress: called about twice a second.
 
@@ -68,7 +78,14 @@ def load_into_package(
     )
     with writer:
         shown = 0.0
-        with contextlib.closing(Loader(writer, ahead=ahead)) as loader:
+        loader = Loader(
+            writer,
+            reject=None if rejects is None else rejects.add,
+            nan=nan,
+            ahead=ahead,
+            batch_paths=batch_paths,
+        )
+        with contextlib.closing(loader):
             for run in stream.runs():
                 loader.handle(run)
                 if (now := time.monotonic()) - shown > 0.5:
@@ -76,8 +93,15 @@ def load_into_package(
                     progress(stream.reader)
             stream.check_end()
             loader.flush()
+        if rejects is not None:
+            rejects.sync()
         published = writer.publish(check_package if check else None)
-    return LoadResult(dict(published.records), stream.reader.size_bytes, time.monotonic() - started)
+    return LoadResult(
+        dict(published.records),
+        stream.reader.size_bytes,
+        time.monotonic() - started,
+        rejects=0 if rejects is None else rejects.count,
+    )
 
 
 def _run_of(header: Header | None) -> dict[str, str]:

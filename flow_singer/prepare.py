@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flow_singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths
 from flow_singer.declared import declared_settings, schema_of, unknown_keys
 from flow_singer.discovery import About, ask_about, cache_folder, known_about
-from flow_singer.errors import ConfigError
+from flow_singer.errors import EXIT_REJECTS, ConfigError
 from flow_singer.masking import find_secrets, remember
 from flow_singer.nearnames import did_you_mean, near_names
 from flow_singer.plugins import FoundPlugin, Kind, ensure_environment, find_plugin
@@ -21,6 +22,9 @@ from flow_singer.project import Plugin, Project, Setting, unlisted_plugin
 from flow_singer.settings import PluginSettings, resolve
 from flow_singer.strays import Stray, might_stray, stray_variables
 from flow_singer.variables import flatten, path_parts
+
+REJECTS_CODE_VARIABLE = "FLOW_REJECTS_CODE"
+"""Tells a bundled target with which code to end where it set something aside."""
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +88,10 @@ def prepare(
     """
     found = find_plugin(name, kind, project, environ=environ)
     base = {key: value for key, value in environ.items() if not key.startswith("FLOW_")}
+    if found.source == "bundled" and kind == "loaders":  # it reads BATCH files itself
+        paths = BatchPaths(environ, None if project is None else lambda: project.batch_roots)
+        base[BATCH_PATHS_VARIABLE] = paths.variable
+        base[REJECTS_CODE_VARIABLE] = str(EXIT_REJECTS)
     own, file = read_config(config)
     place = Project.without_file(environ) if project is None else project
     plugin = found.plugin or unlisted_plugin(kind, Path(name).name)

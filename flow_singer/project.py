@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,6 +107,16 @@ class Project:
     def sys_dir(self) -> Path:
         """Where environments, state and runs live: `.meltano`, or MELTANO_SYS_DIR_ROOT."""
         return self.root / (self._variable("MELTANO_SYS_DIR_ROOT") or ".meltano")
+
+    @property
+    def batch_roots(self) -> list[Path]:
+        """The folders whose files a BATCH message may name: the project, its runs, and `batch_paths:`.
+
+        Raises:
+            ConfigError: `batch_paths` is not a list of texts.
+        """
+        named = self.raw.items_of("batch_paths", str, "texts")
+        return [self.root, self.sys_dir / "run", *(self.root / os.path.expanduser(one) for one in named)]
 
     @property
     def strict_variables(self) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,10 @@ class RejectFile:
         self.path = path
         self.count = 0
         self._allowed = allowed
-        try:
+        with self._writing():
             self._file = path.open("a", encoding="utf-8")
-        except OSError as exc:
-            raise DataError(f"The reject file {path} cannot be written: {exc.strerror}.") from exc
-        self._writer = jsonlines.Writer(self._file)
+        # Escaped, as a lone surrogate has no UTF-8.
+        self._writer = jsonlines.Writer(self._file, dumps=json.dumps)
         self._synced = True
 
     def add(self, line_number: int, stream: str | None, line: bytes, error: FlowError) -> None:
@@ -42,7 +43,8 @@ class RejectFile:
         """
         entry: dict[str, Any] = {"line": line_number, "stream": stream, "error": error.message}
         entry |= _content(line)
-        self._writer.write(entry)
+        with self._writing():
+            self._writer.write(entry)
         self._synced = False
         self.count += 1
         if self._allowed is not None and self.count > self._allowed:
@@ -52,17 +54,34 @@ class RejectFile:
                 f"They are in {self.path}.",
             )
 
+    def add_line(self, line_number: int, line: bytes, error: FlowError) -> None:
+        """Set aside a line that is no message."""
+        self.add(line_number, None, line, error)
+
     def sync(self) -> None:
         """Make everything set aside so far durable."""
         if not self._synced:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with self._writing():
+                self._file.flush()
+                if self.path.is_file():  # a pipe or a device has nothing to be synced
+                    os.fsync(self._file.fileno())
             self._synced = True
 
     def close(self) -> None:
         """Make it durable and close the file."""
         self.sync()
         self._file.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as exc:  # a NUL byte in the path
+            reason = getattr(exc, "strerror", None) or str(exc)
+            raise DataError(
+                f"The reject file {str(self.path)!r} cannot be written: {reason}.",
+                "Give a file in a folder that is there and can be written.",
+            ) from exc
 
 
 def _content(line: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from flow_singer.batchpaths import BatchPaths
 from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError, IncompleteError, TransformError
 from flow_singer.functions import load_functions
@@ -36,6 +37,7 @@ class TransformOptions:
         nan: what to do with NaN and Infinity.
         forward_noise: send lines that are no messages to stderr.
         strict: a function whose stream never came is an error.
+        batch_paths: see [`Transformer`][flow_singer.transforms.Transformer].
     """
 
     plain: bool = False
@@ -45,6 +47,7 @@ class TransformOptions:
     nan: Literal["error", "null"] = "error"
     forward_noise: bool = False
     strict: bool = False
+    batch_paths: BatchPaths | None = None
 
 
 @dataclass
@@ -97,6 +100,7 @@ def transform_stream(
                 reject=rejects.add if rejects else None,
                 noise=_warn_of_noise if options.forward_noise else None,
                 nan=options.nan,
+                batch_paths=options.batch_paths,
                 ahead=ahead if found is functions[0] else Ahead(processes=1),
             ),
             writer,
@@ -175,7 +179,7 @@ class _Chain:
                         transformer.header,
                         transformer.trailer,
                         transformer.lines_read,
-                        transformer.records_read,
+                        transformer.record_lines,
                     )
                     or cut
                 )

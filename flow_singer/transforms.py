@@ -6,6 +6,7 @@ record that came before it has been written. Everything else passes at once.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from functools import partial
 from typing import Any, Literal
 
 from flow_singer.batches import read_batch
+from flow_singer.batchpaths import BatchPaths
 from flow_singer.buffers import Buffer, Limits
 from flow_singer.calls import (
     SPLIT_CHECK_STREAMS,
@@ -29,6 +31,7 @@ from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
 from flow_singer.notices import Notices
+from flow_singer.nulls import without_nan
 from flow_singer.outputs import Outputs
 from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
 from flow_singer.results import Output
@@ -57,6 +60,7 @@ class Transformer:
         nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
         clock: seconds, for tests.
         ahead: decodes; one of its own where None.
+        batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.
 
     Attributes:
         header: the mark that the input began with.
@@ -75,6 +79,7 @@ class Transformer:
         nan: Literal["error", "null"] = "error",
         clock: Callable[[], float] = time.monotonic,
         ahead: Ahead | None = None,
+        batch_paths: BatchPaths | None = None,
     ) -> None:
         self.functions = functions
         self.header: Header | None = None
@@ -85,6 +90,8 @@ class Transformer:
         self._reject = reject
         self._nan: Literal["error", "null"] = nan
         self._clock = clock
+        self._batch_records: Counter[str] = Counter()
+        self._batch_paths = BatchPaths(os.environ) if batch_paths is None else batch_paths
         self._wanted = WantedStreams(functions)
         self._reader = MessageReader(
             self._wanted,
@@ -112,7 +119,12 @@ class Transformer:
 
     @property
     def records_read(self) -> dict[str, int]:
-        """How many records came in, per stream."""
+        """How many records came in, per stream, those of BATCH files with them."""
+        return dict(Counter(self._reader.records) + self._batch_records)
+
+    @property
+    def record_lines(self) -> dict[str, int]:
+        """How many RECORD lines came in, per stream: what the producer counts, too."""
         return self._reader.records
 
     def push(self, block: bytes) -> None:
@@ -173,7 +185,8 @@ class Transformer:
     def _handle(self, run: Run) -> None:
         match run.type:
             case "RECORD" if run.stream is None:
-                self._out.other(run.data, run.count)
+                data = run.data if self._nan == "error" else without_nan(run.data)
+                self._out.other(data, run.count)
             case "RECORD":
                 self._buffer_records(run.stream or "", Part(run.data, run.lines))
             case "SCHEMA":
@@ -238,7 +251,7 @@ class Transformer:
             raise TransformError(
                 f"{function.where} needs every row of stream '{stream}', but this run resumed from a bookmark "
                 "and brings only what is new.",
-                "Run with --full-refresh, or declare @transform(..., incremental=True) if that is meant.",
+                "Run the tap with --full-refresh, or declare @transform(..., incremental=True) if that is meant.",
             )
 
     def _handle_state(self, run: Run) -> None:
@@ -275,21 +288,20 @@ class Transformer:
         self._outputs.activate_version(stream, run.data)
 
     def _handle_batch(self, run: Run) -> None:
-        stream = run.stream or ""
-        for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
-            self._reader.records[stream] = self._reader.records.get(stream, 0) + count
+        stream, line = run.stream or "", run.data[:-1]
+        if stream not in self._buffers:
+            self._set_aside(run.first_line, stream, line, RecordBeforeSchemaError(run.first_line, stream))
+            return
+        for data, count in read_batch(line, run.first_line, paths=self._batch_paths, reject=self._reject):
+            self._batch_records[stream] += count
             self._buffer_records(stream, Part(data, [(run.first_line, 1)] * count))
-        if stream in self._buffers:
-            self._flush(self._buffers[stream])  # part of a line cannot wait: a STATE goes by line numbers
+        self._flush(self._buffers[stream])  # part of a line cannot wait: a STATE goes by line numbers
 
     def _buffer_records(self, stream: str, part: Part) -> None:
         buffer = self._buffers.get(stream)
         if buffer is None:
             for number, line in zip(each_line(part.lines), part.data[:-1].split(b"\n"), strict=True):
-                early = RecordBeforeSchemaError(number, stream)
-                if self._reject is None:
-                    raise early
-                self._reject(number, stream, line, early)
+                self._set_aside(number, stream, line, RecordBeforeSchemaError(number, stream))
             return
         if not buffer.parts:
             buffer.since = self._clock()
@@ -303,6 +315,12 @@ class Transformer:
             self._process_all(max(self._buffers.values(), key=lambda one: one.size_bytes))
         if self._has_moved:
             self._release_states()
+
+    def _set_aside(self, number: int, stream: str, line: bytes, error: MessageError) -> None:
+        """Reject a line, or raise where nobody takes it."""
+        if self._reject is None:
+            raise error
+        self._reject(number, stream, line, error)
 
     # ---------------------------------------------------------------------------------- one function
 
@@ -417,7 +435,7 @@ class Transformer:
             for buffer in buffers:
                 stream = buffer.schema.stream
                 if not outputs:
-                    self._met.dropped(function, stream, self._reader.records.get(stream, 0))
+                    self._met.dropped(function, stream, self.records_read.get(stream, 0))
                 buffer.spool = None
                 for line in self._held.pop(stream, []):
                     self._outputs.activate_version(stream, line)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_singer.batchpaths import BatchPaths
 from flow_singer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Workspace:
                 "Make a project with: flow init",
             )
         return None
+
+    @property
+    def batch_paths(self) -> BatchPaths:
+        """Which files a BATCH message may name; the project is read at the first such message."""
+        return BatchPaths(self.environ, lambda: self.project.batch_roots if self.project else [self.folder])
 
     @cached_property
     def store(self) -> StateStore:

@@ -187,7 +187,7 @@ def test_integers_past_64_bits_and_written_with_a_fraction_stay_exact(tmp_path):
     ("kind", "values", "type_", "expected"),
     [
         ({"type": "number"}, ["0.1", "12", "1e3"], pa.float64(), [0.1, 12.0, 1000.0]),
-        ({"type": "number"}, ["9007199254740993", "0.5"], pa.decimal128(38, 1), [Decimal("9007199254740993.0"), Decimal("0.5")]),
+        ({"type": "number"}, ["9007199254740993", "0.5"], pa.decimal128(38, 18), [Decimal("9007199254740993.0"), Decimal("0.5")]),
         ({"type": "number"}, ["1e400", "0.5"], pa.large_string(), ["1e400", "0.5"]),
         ({"type": "number", "multipleOf": 0.01}, ["1.10", "123456789012345678901.25"], pa.decimal128(38, 2), [Decimal("1.10"), Decimal("123456789012345678901.25")]),
         ({"type": "string", "format": "singer.decimal"}, ['"1.10"', '"n/a"'], pa.large_string(), ["1.10", "n/a"]),

@@ -18,7 +18,17 @@ PACKAGE = Path(__file__).parent.parent / "flow_singer"
 # The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
 # this name.
 FLOORS = [
-    ["errors", "files", "lifeline", "linenumbers", "nearnames", "status", "tapoptions"],
+    [
+        "batchpaths",
+        "errors",
+        "files",
+        "lifeline",
+        "linenumbers",
+        "nearnames",
+        "nulls",
+        "status",
+        "tapoptions",
+    ],
     [
         "interrupts",
         "messages",
@@ -27,13 +37,12 @@ FLOORS = [
         "variables",
         "functions",
         "catalog",
-        "batches",
         "locks",
         "rejects",
         "scaffold",
         "spellings",
     ],
-    ["masking", "yamlfile", "fields", "runner"],
+    ["batches", "masking", "yamlfile", "fields", "runner"],
     ["keys"],
     ["definitions"],
     ["tabular", "project", "results", "pipeline"],

@@ -70,7 +70,7 @@ def report(command: Callable[[], object]) -> int:
         return _internal(status, error)
     except MemoryError as error:
         _trace(error)
-        hint = "A whole-stream function holds all its rows; smaller batches: --batch-records."
+        hint = "A whole-stream function holds all its rows; smaller batches: --batch-records N of flow transform."
         _say(status, "Out of memory.", hint, EXIT_DATA)
         return EXIT_DATA
     except Exception as error:

@@ -10,6 +10,7 @@ import click
 
 from flow_singer.cli._context import Cli
 from flow_singer.cli._errors import show_error
+from flow_singer.cli._hints import in_words_of_run
 from flow_singer.cli._progress import Progress, tell_bookmark, tell_summary
 from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
 from flow_singer.interrupts import interruptible
@@ -143,15 +144,16 @@ def _run_one(cli: Cli, block: Sequence[str], options: TapOptions, pipeline: Pipe
     title = " → ".join(block)
     with interruptible():
         try:
+            stages = make_stages(cli.workspace, block, options, pipeline)
             verdict = run_stages(
-                make_stages(cli.workspace, block, options, pipeline),
+                stages,
                 environ=_environ_of_stages(cli.workspace.environ),
                 show=lambda line: _show(progress, line),
                 progress=lambda reports: _draw(progress, reports),
             )
         finally:
             progress.clear()
-    return _tell(verdict, title)
+    return _tell(verdict, title, [_verb(stage) for stage in stages])
 
 
 def _environ_of_stages(environ: Mapping[str, str]) -> dict[str, str]:
@@ -233,7 +235,17 @@ def _counts(reports: Sequence[StageReport]) -> tuple[dict[str, int], int]:
     return {}, 0
 
 
-def _tell(verdict: Verdict, title: str) -> int:
+def _verb(stage: Stage) -> str:
+    """The command of a stage: its first word behind the general options."""
+    words = iter(stage.arguments)
+    for word in words:
+        if not word.startswith("-"):
+            return word
+        next(words)
+    raise ValueError(stage)
+
+
+def _tell(verdict: Verdict, title: str, verbs: Sequence[str]) -> int:
     last = verdict.stages[-1]
     cause = verdict.cause
     if cause is None:
@@ -241,7 +253,10 @@ def _tell(verdict: Verdict, title: str) -> int:
         tell_summary(title, records, size_bytes, verdict.seconds, each=True)
     elif last.exit_code != EXIT_PIPE:  # the reader of our own stdout went, which ends quietly
         message = cause.fields.get("error") or cause.ending
-        show_error(str(message), cause.fields.get("hint"), cause.exit_code)
+        hint = cause.fields.get("hint")
+        if hint is not None:
+            hint = in_words_of_run(hint, verbs[verdict.stages.index(cause)])
+        show_error(str(message), hint, cause.exit_code)
     if last.fields.get("bookmark"):
         tell_bookmark(last.fields["bookmark"])
     return verdict.exit_code

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from flow_singer.cli._logging import tell
 
@@ -64,6 +65,12 @@ def tell_summary(
     if each and records:
         text += "\n" + table(records, seconds)
     tell(text, pipeline=title, records=dict(records), bytes=size_bytes, seconds=round(seconds, 3))
+
+
+def tell_rejects(count: int | None, file: Path | None) -> None:
+    """Say how much was set aside; None where a target has said so itself."""
+    if count is not None:
+        tell(f"{_count(count, 'record')} set aside in {file}.", rejects=count, file=str(file))
 
 
 def tell_bookmark(name: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
 from flow_singer.cli._context import Cli
-from flow_singer.cli._progress import Progress, tell_bookmark, tell_summary
-from flow_singer.errors import EXIT_OK, ConfigError
+from flow_singer.cli._progress import Progress, tell_bookmark, tell_rejects, tell_summary
+from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.formats import FormatName
@@ -48,6 +49,20 @@ if TYPE_CHECKING:
     "--csv-null", metavar="TEXT", help="How null is written in CSV, such as '\\N'. [default: empty]"
 )
 @click.option(
+    "--reject",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Set bad records aside here (Data Package, bundled targets).",
+)
+@click.option("--max-rejects", type=click.IntRange(0), help="Fail when more than this are set aside.")
+@click.option(
+    "--nan",
+    type=click.Choice(["error", "null"]),
+    default="error",
+    show_default=True,
+    help="Tokens NaN, Infinity.",
+)
+@click.option(
     "--check", is_flag=True, help="Publish a CSV or JSON Lines package only if frictionless finds it valid."
 )
 @click.pass_obj
@@ -63,6 +78,9 @@ def command(
     force: bool,
     form: str,
     csv_null: str | None,
+    reject: Path | None,
+    max_rejects: int | None,
+    nan: str,
     check: bool,
 ) -> int:
     """Load messages into a target or a Data Package.
@@ -86,11 +104,16 @@ def command(
         raise ConfigError(
             "--check reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv."
         )
+    if max_rejects is not None and reject is None:
+        raise click.UsageError("--max-rejects needs --reject FILE.")
     options = LoadOptions(
         on_incomplete=on_incomplete,
         require_end=require_end,
         allow_empty=allow_empty,
         forward_noise=noise == "stderr",
+        nan="null" if nan == "null" else "error",
+        reject=reject,
+        max_rejects=max_rejects,
     )
     status = StatusWriter(cli.workspace.environ)
     progress = Progress(wanted=cli.progress and not status.supervised)
@@ -122,4 +145,6 @@ def command(
         tell_summary(target, result.records, result.size_bytes, result.seconds)
         if result.bookmark:
             tell_bookmark(result.bookmark)
-    return EXIT_OK
+    if result.rejects:
+        tell_rejects(result.rejects, reject)
+    return EXIT_OK if result.rejects == 0 else EXIT_REJECTS

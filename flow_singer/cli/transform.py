@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from flow_singer.cli._context import Cli
-from flow_singer.cli._logging import tell
+from flow_singer.cli._progress import tell_rejects
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 
@@ -97,14 +97,14 @@ def command(
             nan="null" if nan == "null" else "error",
             forward_noise=noise == "stderr",
             strict=strict,
+            batch_paths=cli.workspace.batch_paths,
         )
         set_up_memory()
         out = os.dup(1)
         os.dup2(2, 1)  # print() in the user's file must not end up among the messages
         result = transform_stream(specs, options, source=0, out=out, ahead=ahead)
     if result.rejects:
-        records = "1 record" if result.rejects == 1 else f"{result.rejects:,} records"
-        tell(f"{records} set aside in {reject}.", rejects=result.rejects, file=str(reject))
+        tell_rejects(result.rejects, reject)
     return EXIT_REJECTS if result.rejects else EXIT_OK
 
 

@@ -21,6 +21,9 @@ PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 RUN_PROPERTY = "flow:run"
 """Stands in every package that Flow wrote; only such a package is ever replaced."""
 
+STORED_TYPE = "flow:storedType"
+"""The Parquet type of a field: what later rows of the same file have to fit, or widen."""
+
 
 def package_descriptor(
     *, name: str, created: str, run: Mapping[str, str], resources: Sequence[Mapping[str, Any]]
@@ -116,6 +119,8 @@ def _field(
     if made["name"] != column.name:
         made["name"] = column.name
         made["flow:property"] = one.name
+    if column.stored_type is not None:
+        made[STORED_TYPE] = column.stored_type
     if not column.declared:
         made["flow:declared"] = False
     if form.name == "csv" and csv_null is None and column.is_text and not column.nulls:

@@ -6,6 +6,7 @@ The one way in which `flow load DIR/` and the bundled targets read. Nothing here
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from flow_singer.batches import read_batch
+from flow_singer.batchpaths import BatchPaths
 from flow_singer.datapackage.keys import MissingKeyError
 from flow_singer.errors import FlowError, MessageError
 from flow_singer.linenumbers import count_lines, each_line, last_line
@@ -140,6 +142,7 @@ class Loader:
         nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
         clock: seconds, for tests.
         ahead: decodes the records.
+        batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.
     """
 
     def __init__(
@@ -153,6 +156,7 @@ class Loader:
         nan: Literal["error", "null"] = "error",
         clock: Callable[[], float] = time.monotonic,
         ahead: Ahead | None = None,
+        batch_paths: BatchPaths | None = None,
     ) -> None:
         self._ahead = Ahead() if ahead is None else ahead
         self.loaded = Loaded()
@@ -162,6 +166,7 @@ class Loader:
         self._reject = reject
         self._nan: Literal["error", "null"] = nan
         self._clock = clock
+        self._batch_paths = BatchPaths(os.environ) if batch_paths is None else batch_paths
         self._reader = MessageReader(
             _AllStreams(),
             reject=None if reject is None else lambda number, line, error: reject(number, None, line, error),
@@ -265,8 +270,7 @@ class Loader:
             case "ACTIVATE_VERSION":
                 self._handle_version(run)
             case "BATCH":
-                for data, count in read_batch(decode_object(run.data[:-1], run.first_line)):
-                    self._add(run.stream or "", Part(data, [(run.first_line, 1)] * count))
+                self._handle_batch(run)
             case _:
                 self._set_aside_message(run, f"unknown message type '{run.type}'")
 
@@ -293,6 +297,14 @@ class Loader:
         )
         self._sink.schema(schema)
         self._buffers[schema.stream] = _Buffer(schema, decoder)
+
+    def _handle_batch(self, run: Run) -> None:
+        stream, line, number = run.stream or "", run.data[:-1], run.first_line
+        if stream not in self._buffers:
+            self._set_aside(number, stream, line, RecordBeforeSchemaError(number, stream))
+            return
+        for data, count in read_batch(line, number, paths=self._batch_paths, reject=self._reject):
+            self._add(stream, Part(data, [(number, 1)] * count))
 
     def _handle_state(self, run: Run) -> None:
         line = self._unmark(run.data[:-1])

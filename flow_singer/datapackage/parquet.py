@@ -1,16 +1,7 @@
-"""Parquet, typed by what the SCHEMA says and every value bears out.
+"""Parquet, each column of the first of its property's types that holds every value exactly.
 
-A type is chosen for a whole file and must hold each value exactly, so it is known only at the end: until
-then the columns lie beside as Arrow data. What a column can be, first choice first:
-
-- integer: int64, decimal128, string
-- number: double, decimal128, string; double unless digits would be lost
-- decimal (`multipleOf`, `singer.decimal`): decimal128 with the most digits any value needs, string
-- boolean: bool, string
-- date-time: timestamp in microseconds, UTC (the instant stays, an offset goes); the same without a zone where
-  no value has one; string
-- date: date32, string
-- nested and mixed values: string, as JSON
+Which these are: [`parquettypes`][flow_singer.datapackage.parquettypes]. A type is that of a whole file, so it
+is known only at the end: until then the columns lie beside as Arrow data.
 """
 
 from __future__ import annotations
@@ -30,36 +21,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flow_singer.datapackage.fitting import casts
+from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, parquet_types
+from flow_singer.datapackage.table import Held
 from flow_singer.datapackage.texts import plain_texts
 from flow_singer.files import sha256_file
-from flow_singer.schema import Kind, Property
+from flow_singer.schema import Digits, Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.text import TEXT
 
-_CHOICES: dict[Kind, tuple[str, ...]] = {
-    "integer": ("int64", "decimal", "string"),
-    "number": ("double", "decimal", "string"),
-    "decimal": ("decimal", "string"),
-    "decimal-text": ("decimal", "string"),
-    "boolean": ("bool", "string"),
-    "date-time": ("instant", "local", "string"),
-    "date": ("date", "string"),
-    "string": ("string",),
-    "json": ("json",),
-}
-_TYPES = {
-    "int64": pa.int64(),
-    "double": pa.float64(),
-    "bool": pa.bool_(),
-    "instant": pa.timestamp("us", "UTC"),
-    "local": pa.timestamp("us"),
-    "date": pa.date32(),
-    "string": TEXT,
-    "json": TEXT,
-}
 _DOUBLE_DIGITS = 15
 """A decimal of so many digits is told from its neighbours by a double."""
-_DECIMAL_DIGITS = 38
 ROW_GROUP_ROWS = 100_000
 
 
@@ -77,12 +48,12 @@ class ParquetFile:
         self._columns_path = path.with_name(path.name + ".columns")
         self._columns = self._columns_path.open("xb")
         self._sizes: list[int] = []
-        self._kinds: list[Kind] = []
+        self._says: list[tuple[Kind, Digits]] = []
         self._chosen: list[_Choice] = []
         self._failed: set[int] = set()
         """Columns whose first choice some value has refused."""
         self._mixed: set[int] = set()
-        """Columns that came under SCHEMAs of several kinds."""
+        """Columns that came under SCHEMAs that say several things."""
 
     def append(
         self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
@@ -109,7 +80,7 @@ class ParquetFile:
 
     def finish(
         self, names: Sequence[str], properties: Sequence[Property], keep: npt.NDArray[np.bool_] | None
-    ) -> dict[str, str]:
+    ) -> dict[str, Held]:
         """Choose the types and write the file.
 
         Args:
@@ -118,7 +89,7 @@ class ParquetFile:
             keep: which rows stay; None keeps all.
 
         Returns:
-            Table Schema types, by column name, that differ from those of the properties.
+            The type of each column, by its name.
         """
         self._columns.close()
         chosen = self._choose(properties)
@@ -144,11 +115,7 @@ class ParquetFile:
             if rows:
                 behind.do(writer.write_table, pa.Table.from_batches(waiting))
         self._columns_path.unlink()
-        return {
-            name: "string"
-            for name, choice, one in zip(names, chosen, properties, strict=True)
-            if choice.name == "string" and one.kind != "string"
-        }
+        return {name: _held(one, choice) for name, choice, one in zip(names, chosen, properties, strict=True)}
 
     @property
     def sha256(self) -> str:
@@ -174,11 +141,11 @@ class ParquetFile:
         """Most columns are what their SCHEMA says, which is known when their last row has come."""
         for i, (one, column) in enumerate(cells):
             if i == len(self._chosen):
-                self._kinds.append(one.kind)
-                self._chosen.append(_Choice(list(_CHOICES[one.kind])))
-            if one.kind != self._kinds[i]:
+                self._says.append((one.kind, one.digits))
+                self._chosen.append(_Choice(parquet_types(one)))
+            if (one.kind, one.digits) != self._says[i]:
                 self._mixed.add(i)
-            if column is None or i in self._failed | self._mixed or len(_CHOICES[one.kind]) == 1:
+            if column is None or i in self._failed | self._mixed or len(self._chosen[i].types) == 1:
                 continue
             if not self._chosen[i].fits(one, column):
                 self._failed.add(i)
@@ -187,17 +154,17 @@ class ParquetFile:
         chosen = self._chosen
         undecided: set[int] = set()
         for i, one in enumerate(properties):
-            choices = _Choice(list(_CHOICES[one.kind]))
+            choices = _Choice(parquet_types(one))
             if i == len(chosen):
                 chosen.append(choices)  # of a column that no row had
-            elif one.kind != self._kinds[i] or i in self._mixed:
+            elif (one.kind, one.digits) != self._says[i] or i in self._mixed:
                 chosen[i] = choices
             elif i in self._failed:
                 chosen[i] = choices
-                choices.names.pop(0)
+                choices.types.pop(0)
             else:
                 continue
-            if len(choices.names) > 1:
+            if len(choices.types) > 1:
                 undecided.add(i)
         while undecided:
             failed: set[int] = set()
@@ -207,8 +174,8 @@ class ParquetFile:
                     if column is not None and not chosen[i].fits(properties[i], column):
                         failed.add(i)
             for i in failed:
-                chosen[i].names.pop(0)
-            undecided = {i for i in failed if len(chosen[i].names) > 1}
+                chosen[i].types.pop(0)
+            undecided = {i for i in failed if len(chosen[i].types) > 1}
         return chosen
 
 
@@ -238,19 +205,15 @@ class _Behind:
 class _Choice:
     """What one column may still be."""
 
-    names: list[str]
-    integer_digits: int = 1
-    scale: int = 0
+    types: list[ParquetType]
 
     @property
     def name(self) -> str:
-        return self.names[0]
+        return self.types[0].name
 
     @property
     def type(self) -> pa.DataType:
-        if self.name == "decimal":
-            return pa.decimal128(_DECIMAL_DIGITS, self.scale)
-        return _TYPES[self.name]
+        return self.types[0].type
 
     def fits(self, one: Property, column: Column) -> bool:
         values = column.values
@@ -262,7 +225,7 @@ class _Choice:
             case "double":
                 return _doubles_hold(json_texts(column))
             case "decimal":
-                return self._grow(plain_texts(one, column))
+                return self._decimals(plain_texts(one, column)) is not None
             case "instant" | "local" | "date":
                 return values.null_count == len(values) or (
                     not column.as_json
@@ -278,19 +241,41 @@ class _Choice:
             return column.values
         texts = plain_texts(one, column)
         if self.name == "decimal":
-            texts = _without_exponents(texts)
+            return self._decimals(texts)
         return texts.cast(self.type)
 
-    def _grow(self, texts: pa.Array) -> bool:
-        """Make room for the digits of `texts`; False where no decimal128 has that much."""
+    def _decimals(self, texts: pa.Array) -> pa.Array | None:
+        """The numbers, or None where one is none or does not fit exactly.
+
+        Digits are counted first: Arrow does not notice where it has too many of them to bring to the scale.
+        """
         plain = _without_exponents(texts)
-        if plain is None or not casts(plain, pa.decimal256(76, 38)):
-            return False
-        digits = pc.utf8_length(pc.replace_substring_regex(plain, r"^[+-]?0*|\..*$", ""))
-        fraction = pc.utf8_length(pc.replace_substring_regex(plain, r"^[^.]*\.?", ""))
-        self.integer_digits = max(self.integer_digits, pc.max(digits).as_py() or 0)
-        self.scale = max(self.scale, pc.max(fraction).as_py() or 0)
-        return self.integer_digits + self.scale <= _DECIMAL_DIGITS
+        if plain is None:
+            return None
+        fraction = _longest(pc.replace_substring_regex(plain, r"^[^.]*\.?", ""))
+        if fraction > self.type.scale:
+            plain = pc.replace_substring_regex(plain, r"(\.[0-9]*?)0+$", r"\1")
+            fraction = _longest(pc.replace_substring_regex(plain, r"^[^.]*\.?", ""))
+        integer = _longest(pc.replace_substring_regex(plain, r"^[+-]?0*|\..*$", ""))
+        if fraction > self.type.scale or integer + self.type.scale > self.type.precision:
+            return None
+        try:
+            return plain.cast(self.type)
+        except pa.ArrowInvalid:
+            return None
+
+
+def _longest(texts: pa.Array) -> int:
+    return pc.max(pc.binary_length(texts)).as_py() or 0
+
+
+def _held(one: Property, choice: _Choice) -> Held:
+    first = parquet_types(one)[0].type
+    return Held(
+        "string" if choice.name == "string" and one.kind != "string" else None,
+        str(choice.type),
+        None if choice.type == first else str(first),
+    )
 
 
 def _doubles_hold(texts: pa.Array) -> bool:
@@ -322,7 +307,7 @@ def _without_exponents(texts: pa.Array) -> pa.Array | None:
             number = Decimal(text)
         except InvalidOperation:
             return None
-        if not number.is_finite() or abs(number.adjusted()) > _DECIMAL_DIGITS:
+        if not number.is_finite() or abs(number.adjusted()) > DECIMAL_DIGITS:
             return None
         plain.append(f"{number:f}")
     return pa.array(plain, TEXT)

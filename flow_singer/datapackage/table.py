@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,20 @@ from flow_singer.tabular.batch import Batch, Column
 from flow_singer.tabular.text import TEXT
 
 
+class Held(NamedTuple):
+    """What a file says of a column when it has ended.
+
+    Attributes:
+        field_type: its Table Schema type, where that differs from what its property says.
+        stored: the format's own type, where it has types.
+        instead_of: the format's own type that its property has, where some value did not fit it.
+    """
+
+    field_type: str | None
+    stored: str
+    instead_of: str | None
+
+
 class RowFile(Protocol):
     """A file of rows in one format; see [`TextFile`][flow_singer.datapackage.textfile.TextFile]."""
 
@@ -37,8 +51,8 @@ class RowFile(Protocol):
 
     def finish(
         self, names: Sequence[str], properties: Sequence[Property], keep: npt.NDArray[np.bool_] | None
-    ) -> dict[str, str]:
-        """End the file; return Table Schema types that differ from those of the properties."""
+    ) -> dict[str, Held]:
+        """End the file; return what it says of its columns, by their names."""
 
     @property
     def sha256(self) -> str:
@@ -57,6 +71,7 @@ class TableColumn:
         source: what the SCHEMAs so far allow in it.
         declared: whether a SCHEMA declares it; else records just had it.
         field_type: its Table Schema type.
+        stored_type: the format's own type, once the file has ended, where it has types.
         nulls: how many cells are null.
         empties: how many cells are an empty text.
         like_null: how many cells hold the very text that stands for null.
@@ -66,6 +81,7 @@ class TableColumn:
     source: Property
     declared: bool
     field_type: str
+    stored_type: str | None = None
     nulls: int = 0
     empties: int = 0
     like_null: int = 0
@@ -177,7 +193,7 @@ class StreamTable:
         kept = int(np.count_nonzero(keep))
         self.dropped = self.rows - kept
         columns = list(self.columns.values())
-        types = self.file.finish(
+        ended = self.file.finish(
             [column.name for column in columns],
             [column.source for column in columns],
             keep if self.dropped else None,
@@ -190,10 +206,8 @@ class StreamTable:
             )
         for column in columns:
             self._tell_ambiguous(column)
-            held = types.get(column.name, column.field_type)
-            if held == "string" and column.field_type != held:
-                self._notice(self._misfit(column, held))
-            column.field_type = held
+            if (held := ended.get(column.name)) is not None:
+                self._take(column, held)
 
     def close(self) -> None:
         """Let go of the files where they are."""
@@ -248,6 +262,18 @@ class StreamTable:
             self._notice(
                 f"{where}: {column.like_null} texts are '{self._null_text}' themselves and read as null. "
                 "Have nulls written as another text."
+            )
+
+    def _take(self, column: TableColumn, held: Held) -> None:
+        """What the file says of a column; told where it is not what its property promised."""
+        column.stored_type = held.stored
+        if held.field_type not in (None, column.field_type):
+            self._notice(self._misfit(column, held.field_type))
+            column.field_type = held.field_type
+        elif held.instead_of is not None:
+            self._notice(
+                f"stream '{self.schema.stream}', column '{column.name}': some values do not fit "
+                f"{held.instead_of}, which its SCHEMA says; the column becomes {held.stored}."
             )
 
     def _misfit(self, column: TableColumn, becomes: str) -> str:

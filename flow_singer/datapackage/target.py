@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import sys
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -22,10 +24,11 @@ from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchem
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.io_base import SingerMessageType, SingerReader
 
-from flow_singer.errors import EXIT_INTERNAL, BusyError, FlowError, IncompleteError
+from flow_singer.errors import EXIT_INTERNAL, BusyError, ConfigError, FlowError, IncompleteError
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.load import Loader, Sink
+    from flow_singer.rejects import RejectFile
 
     class FileSink(Sink, Protocol):
         """A sink whose files are published together, or not at all."""
@@ -43,6 +46,50 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 18
 IDLE_S = 1.0
+
+
+_REJECTS_CODE_VARIABLE = "FLOW_REJECTS_CODE"
+"""The code to end with where something was set aside, which `flow load` knows; without it 0, as other runners
+take any other for a failure."""
+
+SETTINGS: dict[str, Any] = {
+    "nan": {
+        "type": "string",
+        "enum": ["error", "null"],
+        "default": "error",
+        "title": "NaN and Infinity",
+        "description": "What becomes of the tokens NaN and Infinity, which are no JSON.",
+    },
+    "reject_file": {
+        "type": ["string", "null"],
+        "minLength": 1,
+        "title": "Reject file",
+        "description": "Lines and records that cannot be used are set aside here; without it the first one ends the run.",
+    },
+    "max_rejects": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "title": "Most rejects",
+        "description": "The run fails when more than this are set aside; without it any number may be.",
+    },
+}
+"""What every bundled target can be told."""
+
+_AS_SETTINGS = (
+    (re.compile(r"--nan null"), 'the setting nan: "null"'),
+    (re.compile(r"--reject FILE"), "the setting reject_file"),
+    (
+        re.compile(r" If this is log output, run with --noise stderr; .*$"),
+        " Others are set aside by the setting reject_file.",
+    ),
+)
+
+
+def as_settings(text: str) -> str:
+    """A message in the words of a target, which has settings where `flow` has options."""
+    for option, setting in _AS_SETTINGS:
+        text = option.sub(setting, text)
+    return text
 
 
 class _BlockReader(SingerReader):
@@ -66,6 +113,7 @@ class BatchTarget(Target):
             self.message_reader.read = self._read_messages
         self._loader: Loader | None = None
         self._sink: FileSink | None = None
+        self._rejects: RejectFile | None = None
 
     @abstractmethod
     def open_sink(self) -> FileSink:
@@ -73,7 +121,8 @@ class BatchTarget(Target):
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add none of the SDK's settings: what works record by record does not apply here."""
+        """Add Flow's settings, and none of the SDK's: what works record by record does not apply here."""
+        config_jsonschema["properties"] = {**config_jsonschema["properties"], **SETTINGS}
 
     def process_endofpipe(self) -> None:
         """Publish, and only then write the last STATE, where the next run may resume from it.
@@ -95,8 +144,11 @@ class BatchTarget(Target):
                     f"The stream is not complete: {loaded.incomplete.removesuffix('.')}. {kept}.",
                     "Find the first error of the stages before this one, and run again.",
                 )
+            if self._rejects is not None:
+                self._rejects.sync()
             self._sink.publish()
         self._loader.release_state()
+        self._tell_rejects()
 
     def _read_messages(self, file_input: IO[Any] | None) -> Counter[str]:
         from flow_singer.datapackage.load import Loader
@@ -104,12 +156,45 @@ class BatchTarget(Target):
 
         set_up_memory()
         self._sink = self.open_sink()
-        emit = _write_state if self._sink.keeps_earlier_runs else None
-        self._loader = loader = Loader(self._sink, emit_state=emit)
+        self._rejects = self._open_rejects()
+        reject = None if self._rejects is None else self._rejects.add
+        self._loader = loader = Loader(
+            self._sink,
+            emit_state=self._emit_state if self._sink.keeps_earlier_runs else None,
+            reject=reject,
+            nan="null" if self.config.get("nan") == "null" else "error",
+        )
         with _Abandoning(self._sink):
             for block in _blocks(file_input, loader.tick):
                 loader.push(block)
         return Counter({SingerMessageType.RECORD: sum(loader.loaded.records.values())})
+
+    def _open_rejects(self) -> RejectFile | None:
+        from flow_singer.rejects import RejectFile
+
+        path = self.config.get("reject_file")
+        if path is None:
+            if self.config.get("max_rejects") is not None:
+                raise ConfigError(
+                    "The setting max_rejects needs reject_file.", "Name a file, or leave it out."
+                )
+            return None
+        return RejectFile(Path(path), self.config.get("max_rejects"))
+
+    def _emit_state(self, value: bytes) -> None:
+        """Print a STATE, once the rejects that it covers are on disk."""
+        if self._rejects is not None:
+            self._rejects.sync()
+        _write_state(value)
+
+    def _tell_rejects(self) -> None:
+        """Say what was set aside; under Flow, end with the code that it wants."""
+        if self._rejects is None or not self._rejects.count:
+            return
+        self._rejects.close()
+        self.logger.warning("%s set aside in %s.", self._rejects.count, self._rejects.path)
+        if code := os.environ.get(_REJECTS_CODE_VARIABLE):
+            sys.exit(int(code))
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End without publishing; the SDK would take what came so far for the whole."""
@@ -180,8 +265,8 @@ def run_target(name: str, target: Callable[[], type[Target]]) -> None:
     try:
         target().cli()
     except (IncompleteError, BusyError) as exc:
-        click.echo(f"{name}: {exc}", err=True)
+        click.echo(f"{name}: {as_settings(str(exc))}", err=True)
         sys.exit(exc.exit_code)
     except (FlowError, RecordsWithoutSchemaException, MissingKeyPropertiesError, OSError) as exc:
-        click.echo(f"{name}: {exc}", err=True)
+        click.echo(f"{name}: {as_settings(str(exc))}", err=True)
         sys.exit(EXIT_INTERNAL)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flow_singer.datapackage.table import Held
 from flow_singer.datapackage.texts import line_bytes, lines_of, offsets_of
 from flow_singer.schema import Property
 from flow_singer.tabular.batch import Column
@@ -92,7 +93,7 @@ class TextFile:
 
     def finish(
         self, names: Sequence[str], properties: Sequence[Property], keep: npt.NDArray[np.bool_] | None
-    ) -> dict[str, str]:
+    ) -> dict[str, Held]:
         """End the file.
 
         Args:
@@ -101,7 +102,7 @@ class TextFile:
             keep: which rows stay; None keeps all.
 
         Returns:
-            Table Schema types that differ from those of the properties: none.
+            Nothing: text has no types of its own.
         """
         if not self._parts:
             self._write(self._file, self._layout.header(names))

@@ -1,0 +1,86 @@
+"""Which Parquet type a property gets: by its SCHEMA alone, so that the files of two days are of one type.
+
+Each property has a short list of types. The first one is what the SCHEMA says, whatever the values are, and
+none at all; the next ones are wider in some way, and are taken only where a value does not fit, which is told.
+None of them depends on a value, so that two files that both widen have one type again.
+
+- integer: int64; `decimal128(38, 0)`, and that at once where the bounds go past 2^63; text
+- number: double; `decimal128(38, 18)` where a double would lose digits; text
+- decimal (`multipleOf`): `decimal128(38, s)`, where s is the digits of `multipleOf`, as long as the digits
+  that the bounds allow (10 where there are none) have room before the point, else 18 at most;
+  `decimal128(38, 18)`; text
+- decimal (`singer.decimal`): likewise; s is 18 where nothing is said
+- boolean: bool; text
+- date-time: timestamp in microseconds, UTC (the instant stays, an offset goes); the same without a zone where
+  no value has one; text
+- date: date32; text
+- nested and mixed values: JSON as text
+
+38 digits, as no common reader of Parquet knows more.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from flow_singer.schema import Digits, Property
+from flow_singer.tabular.text import TEXT
+
+DECIMAL_DIGITS = 38
+_DEFAULT_SCALE = 18
+_DEFAULT_INTEGER_DIGITS = 10
+
+
+class ParquetType(NamedTuple):
+    """A type that a column may have, and how its values are looked at."""
+
+    name: str
+    type: pa.DataType
+
+
+_TEXT = ParquetType("string", TEXT)
+_JSON = ParquetType("json", TEXT)
+_INT64 = ParquetType("int64", pa.int64())
+_DOUBLE = ParquetType("double", pa.float64())
+_BOOL = ParquetType("bool", pa.bool_())
+_INSTANT = ParquetType("instant", pa.timestamp("us", "UTC"))
+_LOCAL = ParquetType("local", pa.timestamp("us"))
+_DATE = ParquetType("date", pa.date32())
+
+
+def parquet_types(one: Property) -> list[ParquetType]:
+    """What a column of this property can be: the first type that holds every value."""
+    match one.kind:
+        case "integer":
+            return [*([] if one.digits.past_int64 else [_INT64]), _decimal(0), _TEXT]
+        case "number":
+            return [_DOUBLE, _decimal(_DEFAULT_SCALE), _TEXT]
+        case "decimal" | "decimal-text":
+            scale = _scale(one.digits)
+            wider = [] if scale == _DEFAULT_SCALE else [_decimal(_DEFAULT_SCALE)]
+            return [_decimal(scale), *wider, _TEXT]
+        case "boolean":
+            return [_BOOL, _TEXT]
+        case "date-time":
+            return [_INSTANT, _LOCAL, _TEXT]
+        case "date":
+            return [_DATE, _TEXT]
+        case "string":
+            return [_TEXT]
+        case "json":
+            return [_JSON]
+
+
+def _decimal(scale: int) -> ParquetType:
+    return ParquetType("decimal", pa.decimal128(DECIMAL_DIGITS, scale))
+
+
+def _scale(digits: Digits) -> int:
+    if digits.fraction is None:
+        return _DEFAULT_SCALE
+    before = _DEFAULT_INTEGER_DIGITS if digits.integer is None else digits.integer
+    if digits.fraction + before <= DECIMAL_DIGITS:
+        return digits.fraction
+    return min(digits.fraction, _DEFAULT_SCALE)
