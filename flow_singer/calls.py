@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from flow_singer.drops import DROP, Drop, ForgottenReturnError, forgotten_return, never_returns
 from flow_singer.errors import DataError, FlowError, TransformError
 from flow_singer.functions import StreamFunction, error_line
 from flow_singer.results import Output, outputs_of
@@ -59,6 +60,7 @@ def call_on_batch(
 
     Raises:
         TransformError: the function failed, or returned something that is no table.
+        ForgottenReturnError: it returned None, which no row is to blame for.
     """
     waiting = [batch]
     while waiting:
@@ -66,6 +68,8 @@ def call_on_batch(
         try:
             yield BatchResult(part, _call(function, part, unreadable))
             continue
+        except ForgottenReturnError as failure:
+            raise _located(failure, part, None) from None
         except TransformError as failure:
             bad = _find_row(function, part)
             if bad is None or reject is None:
@@ -89,7 +93,7 @@ def call_function(function: StreamFunction, frames: list[pd.DataFrame], stream: 
     columns = list(frames[0].columns)
     try:
         result = function.call(*frames)
-        return list(outputs_of(result, function, columns))
+        return list(outputs_of(result, function, columns, stream))
     except FlowError:
         raise
     except (Exception, SystemExit) as exc:
@@ -116,8 +120,8 @@ def function_error(
 
 def _located(failure: TransformError, batch: Batch, row: int | None) -> TransformError:
     if row is None:
-        last = batch.line_of(batch.count - 1)
-        where = f"input lines {batch.line_of(0)} to {last}"
+        first, last = batch.line_of(0), batch.line_of(batch.count - 1)
+        where = f"input lines {first} to {last}" if first < last else f"input line {first}"
     else:
         where = f"input line {batch.line_of(row)} (row {row} of the batch, from 0)"
     return TransformError(f"{failure.message} At {where}.", failure.hint)
@@ -170,6 +174,8 @@ def check_split(function: StreamFunction, batch: Batch, turn: int = 1) -> None:
         first = _records(function, slice_batch(head, 0, middle))
         second = _records(function, slice_batch(head, middle, head.count))
         joined = {name: first.get(name, []) + second.get(name, []) for name in [*first, *second]}
+    except ForgottenReturnError:
+        raise
     except DataError:
         joined = {}
     if joined == whole or _records(function, head) != whole:  # the latter: random, a clock, a counter
@@ -186,6 +192,8 @@ def _records(function: StreamFunction, batch: Batch) -> dict[str, list[dict[str,
     """The records that the function's results would become, without nulls, per output stream."""
     found: dict[str, list[dict[str, Any]]] = {}
     for output in _call(function, batch):
+        if output.dropped:
+            continue
         name = output.stream or batch.schema.stream
         writer = OutputStream(name, key=[])
         for block in writer.write_frame(
@@ -210,14 +218,16 @@ _any_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[s
 
 def call_on_rows(
     function: StreamFunction, rows: RowBatch, start: int = 0
-) -> Iterator[tuple[int, str | None, dict[str, Any]]]:
+) -> Iterator[tuple[int, str | Drop | None, dict[str, Any]]]:
     """Call a row function on records, from row `start` on.
 
     Yields:
         For every record it returned: the row it came from, its output stream (None: the input's), the record.
+        Where it returned DROP, that stands for the stream, and the record is empty.
 
     Raises:
         RowError: it failed, or returned something that is no record; names the input line.
+        ForgottenReturnError: nothing that it could return is a record.
     """
     call, single = function.call, not function.into
     for position in range(start, len(rows.messages)):
@@ -246,21 +256,37 @@ class RowError(TransformError):
         self.row = row
 
 
-def _row_results(result: object, function: StreamFunction) -> Iterator[tuple[str | None, dict[str, Any]]]:
+def check_returns(function: StreamFunction, stream: str) -> None:
+    """Refuse a row function without any `return` of a value: None drops a record, but not each of them by mistake.
+
+    Raises:
+        ForgottenReturnError: it has none.
+    """
+    if function.mode == "rows" and not function.drop and never_returns(function.call):
+        raise forgotten_return(function.where, stream)
+
+
+def _row_results(
+    result: object, function: StreamFunction
+) -> Iterator[tuple[str | Drop | None, dict[str, Any]]]:
     if result is None:
+        return
+    if result is DROP:
+        yield DROP, {}
         return
     if isinstance(result, Mapping):
         if function.into and result and set(result) <= set(function.into):
             for name, part in result.items():
-                for _, record in _row_results(part, function):
-                    yield str(name), record
+                for inner, record in _row_results(part, function):
+                    if inner is not DROP:  # of one of its streams: no record there, as with None
+                        yield str(name), record
             return
         yield None, dict(result)
         return
     if isinstance(result, str | bytes) or not hasattr(result, "__iter__"):
         raise TransformError(
             f"{function.where} returned {type(result).__qualname__}, which is no record.",
-            "A row function returns a dict, None, or several dicts.",
+            "A row function returns a dict, several dicts, or None to drop the record.",
         )
     for one in result:
         yield from _row_results(one, function)

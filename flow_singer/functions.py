@@ -36,6 +36,7 @@ class _Options:
     check_split: bool = True
     incremental: bool = False
     columns: tuple[str, ...] | None = None
+    drop: bool = False
 
 
 def transform(
@@ -47,6 +48,7 @@ def transform(
     rows: bool = False,
     incremental: bool = False,
     columns: Sequence[str] | None = None,
+    drop: bool = False,
 ) -> Callable[[F], F]:
     """Say what a function of the user's file does; the function itself stays as it is.
 
@@ -58,10 +60,12 @@ def transform(
         whole: it needs every row at once (join, group by, sort): it is called once, at the end.
         batch: it is right for any batch of rows, though its results differ from batch to batch; switches the
             split check off.
-        rows: it takes one record (a dict) and returns one, None, or several.
+        rows: it takes one record (a dict) and returns one, None (that record is dropped), or several.
         incremental: a `whole` function that is meant to see only what is new since the last run.
         columns: the columns it sees beside the key; all others stay with their rows as they came, unread.
             Wide records cost a fraction of the time then.
+        drop: None means that the stream is dropped, as `flow_singer.DROP` always does; without this, None is
+            taken for a forgotten `return`.
 
     Raises:
         TypeError: the arguments contradict each other.
@@ -99,6 +103,7 @@ def transform(
         not (batch or rows),
         incremental,
         None if columns is None else tuple(columns),
+        drop,
     )
 
     def mark(function: F) -> F:
@@ -122,6 +127,7 @@ class StreamFunction:
         check_split: whether the split check applies.
         incremental: whether it may see only an increment.
         columns: the columns that it sees beside the key; None: all.
+        drop: whether None from it drops the stream, or is a forgotten `return`.
         declared: whether `@transform` says that it is a transform.
         path: the file.
         line: the line of its `def`.
@@ -137,6 +143,7 @@ class StreamFunction:
     check_split: bool
     incremental: bool
     columns: tuple[str, ...] | None
+    drop: bool
     declared: bool
     path: Path
     line: int
@@ -287,6 +294,7 @@ def _describe(value: Callable[..., Any], path: Path) -> StreamFunction:
         options.check_split,
         options.incremental,
         options.columns,
+        options.drop,
         declared,
         path,
         line,

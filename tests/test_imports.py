@@ -26,6 +26,7 @@ FLOORS = [
         "schema",
         "variables",
         "functions",
+        "drops",
         "catalog",
         "batches",
         "rejects",
