@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from flow_singer.functions import StreamFunction, WantedStreams
 from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
+from flow_singer.missed import missed_functions
 from flow_singer.notices import Notices
 from flow_singer.outputs import Outputs
 from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
@@ -458,14 +459,13 @@ class Transformer:
                 for line in self._held.pop(stream, []):
                     self._outputs.activate_version(stream, line)
 
-    def unused_functions(self) -> Iterator[StreamFunction]:
-        """Functions whose streams never came, but for what may be there only for another one."""
-        met = set(self._wanted.known)
-        for function in self.functions:
-            if function.mode == "package" or (function.serves and not function.declared):
-                continue
-            if not any(function.takes(stream) for stream in met):
-                yield function
+    def unused_functions(self, absent: Collection[str] = ()) -> list[StreamFunction]:
+        """Functions whose streams never came, see [`missed_functions`][flow_singer.missed.missed_functions]."""
+        return missed_functions(self.functions, self.streams_met, absent)
+
+    def took(self, stream: str) -> bool:
+        """Whether a function takes a stream."""
+        return stream in self._wanted
 
     @property
     def streams_met(self) -> list[str]:

@@ -32,7 +32,7 @@ FLOORS = [
         "rejects",
         "scaffold",
     ],
-    ["masking", "yamlfile", "fields", "runner"],
+    ["masking", "yamlfile", "fields", "runner", "missed"],
     ["tabular", "project", "results", "pipeline"],
     ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],
     ["plugins", "buffers", "keeper", "rejecters", "package", "systemdb", "statefolder"],

@@ -13,6 +13,7 @@ import click
 from flow_singer.cli._context import Cli
 from flow_singer.cli._logging import tell
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
+from flow_singer.status import StatusWriter
 
 
 @click.command("transform")
@@ -39,7 +40,11 @@ from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 @click.option(
     "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
 )
-@click.option("--strict", is_flag=True, help="Fail where a function's stream never came.")
+@click.option(
+    "--strict/--no-strict",
+    default=None,
+    help="Fail where a function's stream never came. [default: in flow run; else where no function met one]",
+)
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.option("--config", "config", metavar="FILE", help='As a Meltano mapper: {"files": ["t.py"]}.')
 @click.option("--about", is_flag=True, help="Describe itself as a Meltano mapper.")
@@ -54,7 +59,7 @@ def command(
     max_rejects: int | None,
     nan: str,
     noise: str,
-    strict: bool,
+    strict: bool | None,
     plain: bool,
     config: str | None,
     about: bool,
@@ -97,6 +102,7 @@ def command(
             nan="null" if nan == "null" else "error",
             forward_noise=noise == "stderr",
             strict=strict,
+            supervised=StatusWriter(cli.workspace.environ).supervised,
         )
         set_up_memory()
         out = os.dup(1)
