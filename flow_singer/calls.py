@@ -1,4 +1,4 @@
-"""Calling a user's function: fresh frames, the split check, and errors that name the row.
+"""Calling a user's function: fresh frames, and errors that name the row.
 
 A batch is kept as lines until its function has succeeded, so that any part of it can be shown to the function
 again as if for the first time.
@@ -6,29 +6,19 @@ again as if for the first time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from flow_singer.drops import DROP, Drop, ForgottenReturnError, forgotten_return, never_returns
-from flow_singer.errors import DataError, FlowError, TransformError
+from flow_singer.errors import FlowError, TransformError
 from flow_singer.functions import StreamFunction, error_line
 from flow_singer.results import Output, outputs_of
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
-from flow_singer.tabular.lines import OutputStream
 from flow_singer.tabular.rows import RowBatch
-
-SPLIT_CHECK_RECORDS = 4096
-SPLIT_CHECK_CELLS = 100_000
-"""The split check looks at the head of the first batch: enough to see a group or a sort, cheap to repeat."""
-
-SPLIT_CHECK_STREAMS = 20
-"""How many streams of one function are checked: for one that takes hundreds, the rest would tell nothing new."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,7 @@ def call_on_batch(
     while waiting:
         part = waiting.pop()
         try:
-            yield BatchResult(part, _call(function, part, unreadable))
+            yield BatchResult(part, call_on_frame(function, part, unreadable))
             continue
         except ForgottenReturnError as failure:
             raise _located(failure, part, None) from None
@@ -80,7 +70,10 @@ def call_on_batch(
         waiting += [slice_batch(part, start, stop) for start, stop in rest if start < stop]
 
 
-def _call(function: StreamFunction, batch: Batch, unreadable: dict[str, int] | None = None) -> list[Output]:
+def call_on_frame(
+    function: StreamFunction, batch: Batch, unreadable: dict[str, int] | None = None
+) -> list[Output]:
+    """Call a batch function once, on all records of a batch."""
     return call_function(function, [to_frame(batch, unreadable=unreadable)], batch.schema.stream)
 
 
@@ -147,73 +140,10 @@ def _find_row(function: StreamFunction, batch: Batch) -> int | None:
 
 def _fails(function: StreamFunction, batch: Batch) -> bool:
     try:
-        _call(function, batch)
+        call_on_frame(function, batch)
     except TransformError:
         return True
     return False
-
-
-def check_split(function: StreamFunction, batch: Batch, turn: int = 1) -> None:
-    """Refuse a batch function whose result depends on where the batch ends.
-
-    Args:
-        function: one of mode `batch`.
-        batch: the first batch; its head is looked at.
-        turn: the how manyth stream of the function this is: the later, the less of it is looked at.
-
-    Raises:
-        TransformError: the results of two halves are not the result of the whole, twice in a row.
-    """
-    enough = min(SPLIT_CHECK_RECORDS, SPLIT_CHECK_CELLS // max(1, len(batch.columns)) // turn)
-    head = slice_batch(batch, 0, min(batch.count, max(2, enough)))
-    if head.count < 2:
-        return
-    middle = head.count // 2
-    whole = _records(function, head)
-    try:
-        first = _records(function, slice_batch(head, 0, middle))
-        second = _records(function, slice_batch(head, middle, head.count))
-        joined = {name: first.get(name, []) + second.get(name, []) for name in [*first, *second]}
-    except ForgottenReturnError:
-        raise
-    except DataError:
-        joined = {}
-    if joined == whole or _records(function, head) != whole:  # the latter: random, a clock, a counter
-        return
-    raise TransformError(
-        f"{function.where} gives another result for a batch of stream '{batch.schema.stream}' than for its "
-        "two halves: it looks across rows, but sees one batch at a time.",
-        "If it needs every row, declare it @transform(whole=True); if a batch is all it means to see, "
-        "@transform(batch=True).",
-    )
-
-
-def _records(function: StreamFunction, batch: Batch) -> dict[str, list[dict[str, Any]]]:
-    """The records that the function's results would become, without nulls, per output stream."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for output in _call(function, batch):
-        if output.dropped:
-            continue
-        name = output.stream or batch.schema.stream
-        writer = OutputStream(name, key=[])
-        for block in writer.write_frame(
-            output.frame, batch.schema, None
-        ):  # values alone, not how they were written
-            for message in _decode_lines(bytes(block)):
-                if message["type"] == "RECORD":
-                    record = {k: v for k, v in message["record"].items() if v is not None}
-                    found.setdefault(name, []).append(record)
-    return found
-
-
-def _decode_lines(block: bytes) -> list[dict[str, Any]]:
-    try:
-        return _any_decoder.decode_lines(block)
-    except msgspec.DecodeError:  # lone surrogates
-        return [json.loads(line) for line in block.splitlines()]
-
-
-_any_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
 def call_on_rows(

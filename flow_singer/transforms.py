@@ -15,14 +15,12 @@ from typing import Any, Literal
 from flow_singer.batches import read_batch
 from flow_singer.buffers import Buffer, Limits
 from flow_singer.calls import (
-    SPLIT_CHECK_STREAMS,
     BatchResult,
     RowError,
     call_function,
     call_on_batch,
     call_on_rows,
     check_returns,
-    check_split,
 )
 from flow_singer.drops import Drop, ForgottenReturnError
 from flow_singer.errors import MessageError, TransformError
@@ -36,6 +34,7 @@ from flow_singer.outputs import Outputs
 from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
 from flow_singer.results import Output
 from flow_singer.schema import StreamSchema
+from flow_singer.splitcheck import SPLIT_CHECK_STREAMS, check_split
 from flow_singer.spool import BATCH_BYTES, Spool
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch, concat_batches, split_by_version

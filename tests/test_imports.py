@@ -35,7 +35,7 @@ FLOORS = [
     ["masking", "yamlfile", "fields", "runner", "missed"],
     ["tabular", "project", "results", "pipeline"],
     ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],
-    ["plugins", "buffers", "keeper", "rejecters", "package", "systemdb", "statefolder"],
+    ["plugins", "buffers", "splitcheck", "keeper", "rejecters", "package", "systemdb", "statefolder"],
     ["bookmarks"],
     ["workspace"],
     ["discovery", "prepare", "wholes"],
