@@ -6,6 +6,7 @@ again as if for the first time.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,16 @@ import pandas as pd
 
 from flow_singer.drops import DROP, Drop, ForgottenReturnError, forgotten_return, never_returns
 from flow_singer.errors import FlowError, TransformError
-from flow_singer.functions import StreamFunction, error_line
+from flow_singer.forks import end_child, process
+from flow_singer.functions import StreamFunction
+from flow_singer.raised import (
+    chain_of,
+    deliver,
+    describe_exception,
+    error_line,
+    interruption_behind,
+    readable,
+)
 from flow_singer.results import Output, outputs_of
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
@@ -84,22 +94,38 @@ def call_function(function: StreamFunction, frames: list[pd.DataFrame], stream: 
         TransformError: it failed; names file, line, function, stream and columns.
     """
     columns = list(frames[0].columns)
+    with calling(function, stream, columns):
+        return list(outputs_of(function.call(*frames), function, columns, stream))
+
+
+@contextlib.contextmanager
+def calling(function: StreamFunction, stream: str, columns: list[str]) -> Iterator[None]:
+    """Run a user's code: whatever it raises is an error of its function, and a process it forked ends here.
+
+    Raises:
+        TransformError: it failed, or what it returned cannot be used.
+        Interrupted: a signal came meanwhile, whatever the code made of that.
+    """
     try:
-        result = function.call(*frames)
-        return list(outputs_of(result, function, columns, stream))
-    except FlowError:
-        raise
-    except (Exception, SystemExit) as exc:
+        yield
+    except BaseException as exc:
+        if interruption := interruption_behind(exc):
+            raise interruption from None
         raise function_error(exc, function, stream, columns) from exc
+    finally:
+        end_child(function.where)
+    deliver()
 
 
 def function_error(
     exc: BaseException, function: StreamFunction, stream: str, columns: list[str]
 ) -> TransformError:
-    """The error for an exception in a user's function."""
-    where = error_line(exc, function.path)
-    reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-    shown = ", ".join(columns[:30]) + (", …" if len(columns) > 30 else "")
+    """The error for an exception in a user's function; one that is Flow's own is that already."""
+    if isinstance(exc, TransformError) and not error_line(exc, function.path):
+        return exc
+    where = next(filter(None, (error_line(one, function.path) for one in chain_of(exc))), "")
+    reason = describe_exception(exc).removesuffix(".")
+    shown = readable(", ".join(map(str, columns[:30])) + (", …" if len(columns) > 30 else ""))
     hint = None
     if isinstance(exc, KeyError):
         hint = f"Is the column selected, and spelt as in the SCHEMA? Its columns are: {shown}."
@@ -164,18 +190,22 @@ def call_on_rows(
         message = rows.messages[position]
         try:
             result = call(message.record)
-            if single and type(result) is dict:
-                yield position, None, dict(result)  # a copy: the function may use its dict again
-                continue
-            found = list(_row_results(result, function))
-        except TransformError as exc:
-            raise RowError(position, exc, rows.line_of(position)) from exc
-        except (Exception, SystemExit) as exc:
-            columns = list(message.record)
-            error = function_error(exc, function, message.stream, columns)
+            is_one = single and type(result) is dict
+            found = () if is_one else list(_row_results(result, function))
+        except BaseException as exc:
+            if interruption := interruption_behind(exc):
+                raise interruption from None
+            error = function_error(exc, function, message.stream, list(message.record))
             raise RowError(position, error, rows.line_of(position)) from exc
+        finally:
+            if process.is_child:
+                end_child(function.where)
+        if is_one:
+            yield position, None, dict(result)  # a copy: the function may use its dict again
+            continue
         for name, record in found:
             yield position, name, record
+    deliver()
 
 
 class RowError(TransformError):

@@ -12,15 +12,16 @@ import importlib.util
 import inspect
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, Literal, TypeVar
 
 from flow_singer.errors import ConfigError, TransformError
+from flow_singer.forks import end_child
+from flow_singer.raised import deliver, describe_exception, error_line, interruption_behind, readable
 
 Mode = Literal["batch", "rows", "whole", "package"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -198,7 +199,7 @@ def load_functions(spec: str) -> list[StreamFunction]:
     functions = [
         _describe(value, path, name, file)
         for name, value in vars(module).items()
-        if inspect.isfunction(value) and _is_usable(value, name, module.__name__, file)
+        if issubclass(type(value), FunctionType) and _is_usable(value, name, module.__name__, file)
     ]
     functions.sort(key=lambda one: one.line)
     if wanted:
@@ -234,23 +235,25 @@ def _import(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as exc:
+        if exc.lineno is None:
+            raise _import_error(exc, path) from exc
+        text = f": {exc.text.strip()}" if isinstance(exc.text, str) else ""
         raise TransformError(
-            f"{exc.filename or path}, line {exc.lineno}: {exc.msg}: {(exc.text or '').strip()}",
+            readable(f"{exc.filename or path}, line {exc.lineno}: {exc.msg}{text}"),
             "Correct the file; nothing was run.",
         ) from exc
-    except (Exception, SystemExit) as exc:
-        where = error_line(exc, path)
-        raise TransformError(f"{path}{where}: {type(exc).__name__}: {exc}", f"Try: python {path}") from exc
+    except BaseException as exc:
+        if interruption := interruption_behind(exc):
+            raise interruption from None
+        raise _import_error(exc, path) from exc
+    finally:
+        end_child(str(path))
+    deliver()
     return module
 
 
-def error_line(exc: BaseException, path: Path) -> str:
-    """`, line N`: the last line of the user's file that the error passed through."""
-    wanted = str(path.resolve())
-    for frame in reversed(traceback.extract_tb(exc.__traceback__)):
-        if Path(frame.filename).resolve() == Path(wanted):
-            return f", line {frame.lineno}"
-    return ""
+def _import_error(exc: BaseException, path: Path) -> TransformError:
+    return TransformError(f"{path}{error_line(exc, path)}: {describe_exception(exc)}", f"Try: python {path}")
 
 
 class _File:

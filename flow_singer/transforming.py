@@ -12,10 +12,12 @@ from typing import Literal
 
 from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError, IncompleteError, TransformError
+from flow_singer.forks import owning
 from flow_singer.functions import load_functions
 from flow_singer.interrupts import Interrupted
 from flow_singer.marks import Header, MessageWriter, check_complete
 from flow_singer.missed import describe_missed
+from flow_singer.raised import readable
 from flow_singer.rejects import RejectFile
 from flow_singer.runner import read_blocks, write_all
 from flow_singer.tabular.ahead import Ahead
@@ -83,6 +85,18 @@ def transform_stream(
         IncompleteError: the stream was cut short.
         BrokenPipeError: the reader is gone.
     """
+    with owning(source, out):
+        return _transform(specs, options, source, out, ahead, progress)
+
+
+def _transform(
+    specs: Sequence[str],
+    options: TransformOptions,
+    source: int,
+    out: int,
+    ahead: Ahead | None,
+    progress: Callable[[Transformer], None],
+) -> TransformResult:
     functions = [load_functions(spec) for spec in specs]
     rejects = None if options.reject is None else RejectFile(options.reject, options.max_rejects)
     header = None if options.plain else Header(uuid.uuid4().hex)
@@ -207,7 +221,7 @@ class _Chain:
     def fail(self, code: int, reason: str) -> None:
         """Tell the next stage that this stream is cut short, if it still listens."""
         try:
-            self._writers[-1].finish(ok=False, code=code, reason=reason)
+            self._writers[-1].finish(ok=False, code=code, reason=readable(reason))
         except OSError:
             logger.debug("The next stage is gone too.")
 

@@ -105,13 +105,21 @@ def command(
             supervised=StatusWriter(cli.workspace.environ).supervised,
         )
         set_up_memory()
-        out = os.dup(1)
+        source, out = os.dup(0), os.dup(1)
         os.dup2(2, 1)  # print() in the user's file must not end up among the messages
-        result = transform_stream(specs, options, source=0, out=out, ahead=ahead)
+        _close_stdin()
+        result = transform_stream(specs, options, source=source, out=out, ahead=ahead)
     if result.rejects:
         records = "1 record" if result.rejects == 1 else f"{result.rejects:,} records"
         tell(f"{records} set aside in {reject}.", rejects=result.rejects, file=str(reject))
     return EXIT_REJECTS if result.rejects else EXIT_OK
+
+
+def _close_stdin() -> None:
+    """Put nothing behind stdin: input() in the user's file, or a program that it starts, must not take messages."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
 
 
 _ABOUT = {
