@@ -117,7 +117,7 @@ def _options(command: click.Command, title: str) -> str:
     lines = [f"## {title}", ""] if title else []
     lines += ["| Option | Meaning | Default |", "|---|---|---|"]
     for one in options:
-        names = ", ".join(one.opts)
+        names = ", ".join([*one.opts, *one.secondary_opts])
         value = "" if one.is_flag or one.count else f" {_value_of(one)}"
         shown = f"`{one.default}`" if one.show_default and one.default is not None else ""
         lines.append(f"| `{(names + value).replace('|', chr(92) + '|')}` | {one.help or ''} | {shown} |")

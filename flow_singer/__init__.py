@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_singer.drops import DROP as DROP
     from flow_singer.errors import FlowError as FlowError
     from flow_singer.functions import transform as transform
     from flow_singer.package import Package as Package
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DROP": "flow_singer.drops",
     "FlowError": "flow_singer.errors",
     "Package": "flow_singer.package",
     "transform": "flow_singer.functions",
 }
 
-__all__ = ["FlowError", "Package", "__version__", "transform"]
+__all__ = ["DROP", "FlowError", "Package", "__version__", "transform"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Calling a user's function: fresh frames, the split check, and errors that name the row.
+"""Calling a user's function: fresh frames, and errors that name the row.
 
 A batch is kept as lines until its function has succeeded, so that any part of it can be shown to the function
 again as if for the first time.
@@ -6,28 +6,29 @@ again as if for the first time.
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import pandas as pd
 
-from flow_singer.errors import DataError, FlowError, TransformError
-from flow_singer.functions import StreamFunction, error_line
+from flow_singer.drops import DROP, Drop, ForgottenReturnError, forgotten_return, never_returns
+from flow_singer.errors import FlowError, TransformError
+from flow_singer.forks import end_child, process
+from flow_singer.functions import StreamFunction
+from flow_singer.raised import (
+    chain_of,
+    deliver,
+    describe_exception,
+    error_line,
+    interruption_behind,
+    readable,
+)
 from flow_singer.results import Output, outputs_of
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
-from flow_singer.tabular.lines import OutputStream
 from flow_singer.tabular.rows import RowBatch
-
-SPLIT_CHECK_RECORDS = 4096
-SPLIT_CHECK_CELLS = 100_000
-"""The split check looks at the head of the first batch: enough to see a group or a sort, cheap to repeat."""
-
-SPLIT_CHECK_STREAMS = 20
-"""How many streams of one function are checked: for one that takes hundreds, the rest would tell nothing new."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,16 @@ def call_on_batch(
 
     Raises:
         TransformError: the function failed, or returned something that is no table.
+        ForgottenReturnError: it returned None, which no row is to blame for.
     """
     waiting = [batch]
     while waiting:
         part = waiting.pop()
         try:
-            yield BatchResult(part, _call(function, part, unreadable))
+            yield BatchResult(part, call_on_frame(function, part, unreadable))
             continue
+        except ForgottenReturnError as failure:
+            raise _located(failure, part, None) from None
         except TransformError as failure:
             bad = _find_row(function, part)
             if bad is None or reject is None:
@@ -76,7 +80,10 @@ def call_on_batch(
         waiting += [slice_batch(part, start, stop) for start, stop in rest if start < stop]
 
 
-def _call(function: StreamFunction, batch: Batch, unreadable: dict[str, int] | None = None) -> list[Output]:
+def call_on_frame(
+    function: StreamFunction, batch: Batch, unreadable: dict[str, int] | None = None
+) -> list[Output]:
+    """Call a batch function once, on all records of a batch."""
     return call_function(function, [to_frame(batch, unreadable=unreadable)], batch.schema.stream)
 
 
@@ -87,22 +94,38 @@ def call_function(function: StreamFunction, frames: list[pd.DataFrame], stream: 
         TransformError: it failed; names file, line, function, stream and columns.
     """
     columns = list(frames[0].columns)
+    with calling(function, stream, columns):
+        return list(outputs_of(function.call(*frames), function, columns, stream))
+
+
+@contextlib.contextmanager
+def calling(function: StreamFunction, stream: str, columns: list[str]) -> Iterator[None]:
+    """Run a user's code: whatever it raises is an error of its function, and a process it forked ends here.
+
+    Raises:
+        TransformError: it failed, or what it returned cannot be used.
+        Interrupted: a signal came meanwhile, whatever the code made of that.
+    """
     try:
-        result = function.call(*frames)
-        return list(outputs_of(result, function, columns))
-    except FlowError:
-        raise
-    except (Exception, SystemExit) as exc:
+        yield
+    except BaseException as exc:
+        if interruption := interruption_behind(exc):
+            raise interruption from None
         raise function_error(exc, function, stream, columns) from exc
+    finally:
+        end_child(function.where)
+    deliver()
 
 
 def function_error(
     exc: BaseException, function: StreamFunction, stream: str, columns: list[str]
 ) -> TransformError:
-    """The error for an exception in a user's function."""
-    where = error_line(exc, function.path)
-    reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-    shown = ", ".join(columns[:30]) + (", …" if len(columns) > 30 else "")
+    """The error for an exception in a user's function; one that is Flow's own is that already."""
+    if isinstance(exc, TransformError) and not error_line(exc, function.path):
+        return exc
+    where = next(filter(None, (error_line(one, function.path) for one in chain_of(exc))), "")
+    reason = describe_exception(exc).removesuffix(".")
+    shown = readable(", ".join(map(str, columns[:30])) + (", …" if len(columns) > 30 else ""))
     hint = None
     if isinstance(exc, KeyError):
         hint = f"Is the column selected, and spelt as in the SCHEMA? Its columns are: {shown}."
@@ -116,8 +139,8 @@ def function_error(
 
 def _located(failure: TransformError, batch: Batch, row: int | None) -> TransformError:
     if row is None:
-        last = batch.line_of(batch.count - 1)
-        where = f"input lines {batch.line_of(0)} to {last}"
+        first, last = batch.line_of(0), batch.line_of(batch.count - 1)
+        where = f"input lines {first} to {last}" if first < last else f"input line {first}"
     else:
         where = f"input line {batch.line_of(row)} (row {row} of the batch, from 0)"
     return TransformError(f"{failure.message} At {where}.", failure.hint)
@@ -143,99 +166,46 @@ def _find_row(function: StreamFunction, batch: Batch) -> int | None:
 
 def _fails(function: StreamFunction, batch: Batch) -> bool:
     try:
-        _call(function, batch)
+        call_on_frame(function, batch)
     except TransformError:
         return True
     return False
 
 
-def check_split(function: StreamFunction, batch: Batch, turn: int = 1) -> None:
-    """Refuse a batch function whose result depends on where the batch ends.
-
-    Args:
-        function: one of mode `batch`.
-        batch: the first batch; its head is looked at.
-        turn: the how manyth stream of the function this is: the later, the less of it is looked at.
-
-    Raises:
-        TransformError: the results of two halves are not the result of the whole, twice in a row.
-    """
-    enough = min(SPLIT_CHECK_RECORDS, SPLIT_CHECK_CELLS // max(1, len(batch.columns)) // turn)
-    head = slice_batch(batch, 0, min(batch.count, max(2, enough)))
-    if head.count < 2:
-        return
-    middle = head.count // 2
-    whole = _records(function, head)
-    try:
-        first = _records(function, slice_batch(head, 0, middle))
-        second = _records(function, slice_batch(head, middle, head.count))
-        joined = {name: first.get(name, []) + second.get(name, []) for name in [*first, *second]}
-    except DataError:
-        joined = {}
-    if joined == whole or _records(function, head) != whole:  # the latter: random, a clock, a counter
-        return
-    raise TransformError(
-        f"{function.where} gives another result for a batch of stream '{batch.schema.stream}' than for its "
-        "two halves: it looks across rows, but sees one batch at a time.",
-        "If it needs every row, declare it @transform(whole=True); if a batch is all it means to see, "
-        "@transform(batch=True).",
-    )
-
-
-def _records(function: StreamFunction, batch: Batch) -> dict[str, list[dict[str, Any]]]:
-    """The records that the function's results would become, without nulls, per output stream."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for output in _call(function, batch):
-        name = output.stream or batch.schema.stream
-        writer = OutputStream(name, key=[])
-        for block in writer.write_frame(
-            output.frame, batch.schema, None
-        ):  # values alone, not how they were written
-            for message in _decode_lines(bytes(block)):
-                if message["type"] == "RECORD":
-                    record = {k: v for k, v in message["record"].items() if v is not None}
-                    found.setdefault(name, []).append(record)
-    return found
-
-
-def _decode_lines(block: bytes) -> list[dict[str, Any]]:
-    try:
-        return _any_decoder.decode_lines(block)
-    except msgspec.DecodeError:  # lone surrogates
-        return [json.loads(line) for line in block.splitlines()]
-
-
-_any_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
-
-
 def call_on_rows(
     function: StreamFunction, rows: RowBatch, start: int = 0
-) -> Iterator[tuple[int, str | None, dict[str, Any]]]:
+) -> Iterator[tuple[int, str | Drop | None, dict[str, Any]]]:
     """Call a row function on records, from row `start` on.
 
     Yields:
         For every record it returned: the row it came from, its output stream (None: the input's), the record.
+        Where it returned DROP, that stands for the stream, and the record is empty.
 
     Raises:
         RowError: it failed, or returned something that is no record; names the input line.
+        ForgottenReturnError: nothing that it could return is a record.
     """
     call, single = function.call, not function.into
     for position in range(start, len(rows.messages)):
         message = rows.messages[position]
         try:
             result = call(message.record)
-            if single and type(result) is dict:
-                yield position, None, dict(result)  # a copy: the function may use its dict again
-                continue
-            found = list(_row_results(result, function))
-        except TransformError as exc:
-            raise RowError(position, exc, rows.line_of(position)) from exc
-        except (Exception, SystemExit) as exc:
-            columns = list(message.record)
-            error = function_error(exc, function, message.stream, columns)
+            is_one = single and type(result) is dict
+            found = () if is_one else list(_row_results(result, function))
+        except BaseException as exc:
+            if interruption := interruption_behind(exc):
+                raise interruption from None
+            error = function_error(exc, function, message.stream, list(message.record))
             raise RowError(position, error, rows.line_of(position)) from exc
+        finally:
+            if process.is_child:
+                end_child(function.where)
+        if is_one:
+            yield position, None, dict(result)  # a copy: the function may use its dict again
+            continue
         for name, record in found:
             yield position, name, record
+    deliver()
 
 
 class RowError(TransformError):
@@ -246,21 +216,37 @@ class RowError(TransformError):
         self.row = row
 
 
-def _row_results(result: object, function: StreamFunction) -> Iterator[tuple[str | None, dict[str, Any]]]:
+def check_returns(function: StreamFunction, stream: str) -> None:
+    """Refuse a row function without any `return` of a value: None drops a record, but not each of them by mistake.
+
+    Raises:
+        ForgottenReturnError: it has none.
+    """
+    if function.mode == "rows" and not function.drop and never_returns(function.call):
+        raise forgotten_return(function.where, stream)
+
+
+def _row_results(
+    result: object, function: StreamFunction
+) -> Iterator[tuple[str | Drop | None, dict[str, Any]]]:
     if result is None:
+        return
+    if result is DROP:
+        yield DROP, {}
         return
     if isinstance(result, Mapping):
         if function.into and result and set(result) <= set(function.into):
             for name, part in result.items():
-                for _, record in _row_results(part, function):
-                    yield str(name), record
+                for inner, record in _row_results(part, function):
+                    if inner is not DROP:  # of one of its streams: no record there, as with None
+                        yield str(name), record
             return
         yield None, dict(result)
         return
     if isinstance(result, str | bytes) or not hasattr(result, "__iter__"):
         raise TransformError(
             f"{function.where} returned {type(result).__qualname__}, which is no record.",
-            "A row function returns a dict, None, or several dicts.",
+            "A row function returns a dict, several dicts, or None to drop the record.",
         )
     for one in result:
         yield from _row_results(one, function)

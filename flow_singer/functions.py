@@ -6,12 +6,12 @@ that the name cannot. Nothing here runs a function.
 
 from __future__ import annotations
 
+import ast
 import dis
 import importlib.util
 import inspect
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -20,6 +20,8 @@ from types import CodeType, FunctionType
 from typing import Any, Literal, TypeVar
 
 from flow_singer.errors import ConfigError, TransformError
+from flow_singer.forks import end_child
+from flow_singer.raised import deliver, describe_exception, error_line, interruption_behind, readable
 
 Mode = Literal["batch", "rows", "whole", "package"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +38,7 @@ class _Options:
     check_split: bool = True
     incremental: bool = False
     columns: tuple[str, ...] | None = None
+    drop: bool = False
 
 
 def transform(
@@ -47,6 +50,7 @@ def transform(
     rows: bool = False,
     incremental: bool = False,
     columns: Sequence[str] | None = None,
+    drop: bool = False,
 ) -> Callable[[F], F]:
     """Say what a function of the user's file does; the function itself stays as it is.
 
@@ -58,10 +62,12 @@ def transform(
         whole: it needs every row at once (join, group by, sort): it is called once, at the end.
         batch: it is right for any batch of rows, though its results differ from batch to batch; switches the
             split check off.
-        rows: it takes one record (a dict) and returns one, None, or several.
+        rows: it takes one record (a dict) and returns one, None (that record is dropped), or several.
         incremental: a `whole` function that is meant to see only what is new since the last run.
         columns: the columns it sees beside the key; all others stay with their rows as they came, unread.
             Wide records cost a fraction of the time then.
+        drop: None means that the stream is dropped, as `flow_singer.DROP` always does; without this, None is
+            taken for a forgotten `return`.
 
     Raises:
         TypeError: the arguments contradict each other.
@@ -99,6 +105,7 @@ def transform(
         not (batch or rows),
         incremental,
         None if columns is None else tuple(columns),
+        drop,
     )
 
     def mark(function: F) -> F:
@@ -122,10 +129,12 @@ class StreamFunction:
         check_split: whether the split check applies.
         incremental: whether it may see only an increment.
         columns: the columns that it sees beside the key; None: all.
+        drop: whether None from it drops the stream, or is a forgotten `return`.
         declared: whether `@transform` says that it is a transform.
         path: the file.
         line: the line of its `def`.
-        serves: whether another function of the file uses it.
+        serves: whether the rest of the file uses it.
+        fits: whether it can be called with one frame for each of its streams.
     """
 
     call: Callable[..., Any]
@@ -137,10 +146,17 @@ class StreamFunction:
     check_split: bool
     incremental: bool
     columns: tuple[str, ...] | None
+    drop: bool
     declared: bool
     path: Path
     line: int
     serves: bool = False
+    fits: bool = True
+
+    @property
+    def is_for_streams(self) -> bool:
+        """Whether it can be there for nothing but a stream: else it may be what others of the file use."""
+        return self.declared or (self.fits and not self.serves)
 
     @property
     def where(self) -> str:
@@ -179,17 +195,17 @@ def load_functions(spec: str) -> list[StreamFunction]:
     if not path.is_file():
         raise ConfigError(f"No such file: {name}.", "Give the path of a Python file with your functions.")
     module = _import(path)
-    values = [value for value in vars(module).values() if inspect.isfunction(value)]
+    file = _File(path)
     functions = [
-        replace(_describe(value, path), serves=_serves(value, values))
-        for value in values
-        if _is_usable(value, module.__name__)
+        _describe(value, path, name, file)
+        for name, value in vars(module).items()
+        if issubclass(type(value), FunctionType) and _is_usable(value, name, module.__name__, file)
     ]
     functions.sort(key=lambda one: one.line)
     if wanted:
         chosen = [one for one in functions if one.name == wanted]
         if not chosen and callable(value := getattr(module, wanted, None)):
-            chosen = [_describe(value, path)]
+            chosen = [_describe(value, path, wanted, file)]
         if not chosen:
             raise ConfigError(
                 f"{path} has no function '{wanted}'.",
@@ -219,51 +235,76 @@ def _import(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as exc:
+        if exc.lineno is None:
+            raise _import_error(exc, path) from exc
+        text = f": {exc.text.strip()}" if isinstance(exc.text, str) else ""
         raise TransformError(
-            f"{exc.filename or path}, line {exc.lineno}: {exc.msg}: {(exc.text or '').strip()}",
+            readable(f"{exc.filename or path}, line {exc.lineno}: {exc.msg}{text}"),
             "Correct the file; nothing was run.",
         ) from exc
-    except (Exception, SystemExit) as exc:
-        where = error_line(exc, path)
-        raise TransformError(f"{path}{where}: {type(exc).__name__}: {exc}", f"Try: python {path}") from exc
+    except BaseException as exc:
+        if interruption := interruption_behind(exc):
+            raise interruption from None
+        raise _import_error(exc, path) from exc
+    finally:
+        end_child(str(path))
+    deliver()
     return module
 
 
-def error_line(exc: BaseException, path: Path) -> str:
-    """`, line N`: the last line of the user's file that the error passed through."""
-    wanted = str(path.resolve())
-    for frame in reversed(traceback.extract_tb(exc.__traceback__)):
-        if Path(frame.filename).resolve() == Path(wanted):
-            return f", line {frame.lineno}"
-    return ""
+def _import_error(exc: BaseException, path: Path) -> TransformError:
+    return TransformError(f"{path}{error_line(exc, path)}: {describe_exception(exc)}", f"Try: python {path}")
 
 
-def _is_usable(value: Callable[..., Any], module_name: str) -> bool:
+class _File:
+    """What the text of a file says of its functions.
+
+    Attributes:
+        lines: where each is defined.
+    """
+
+    def __init__(self, path: Path) -> None:
+        tree = ast.parse(path.read_bytes())
+        self.lines = {one.name: one.lineno for one in tree.body if isinstance(one, ast.FunctionDef)}
+        tree.body = [one for one in tree.body if not _is_for_scripts(one)]
+        self._code = compile(tree, str(path), "exec")
+
+    def reads(self, name: str, but: CodeType | None) -> bool:
+        """Whether a name of the file is read in it, except in one function."""
+        return name in _names_read(self._code, but)
+
+
+def _is_for_scripts(statement: ast.stmt) -> bool:
+    """Whether it is `if __name__ == "__main__"`, which nobody runs who imports the file."""
+    return isinstance(statement, ast.If) and "'__main__'" in ast.dump(statement.test)
+
+
+def _is_usable(value: Callable[..., Any], name: str, module_name: str, file: _File) -> bool:
     if hasattr(value, _ATTRIBUTE):
         return True
-    return value.__module__ == module_name and not value.__name__.startswith("_")
+    # What a decorator of another module put in the place of a function of this file has that module's name.
+    return not name.startswith("_") and (value.__module__ == module_name or name in file.lines)
 
 
-def _serves(value: FunctionType, others: Sequence[FunctionType]) -> bool:
-    """Whether one of the functions beside it reads its name."""
-    return any(
-        other is not value
-        and other.__module__ == value.__module__
-        and value.__name__ in _names_read(other.__code__)
-        for other in others
+def _names_read(code: CodeType, but: CodeType | None) -> set[str]:
+    """The global names that code reads, also in what is defined inside it, except in one function."""
+    names = {one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return names.union(
+        *(
+            _names_read(one, but)
+            for one in inner
+            if but is None or (one.co_name, one.co_firstlineno) != (but.co_name, but.co_firstlineno)
+        )
     )
 
 
-def _names_read(code: CodeType) -> set[str]:
-    """The global names that code reads, also in what is defined inside it."""
-    names = {one.argval for one in dis.get_instructions(code) if one.opname == "LOAD_GLOBAL"}
-    return names.union(*(_names_read(one) for one in code.co_consts if isinstance(one, CodeType)))
-
-
-def _describe(value: Callable[..., Any], path: Path) -> StreamFunction:
+def _describe(value: Callable[..., Any], path: Path, name: str, file: _File) -> StreamFunction:
     options: _Options | None = getattr(value, _ATTRIBUTE, None)
-    line = value.__code__.co_firstlineno if hasattr(value, "__code__") else 0
-    name = getattr(value, "__name__", "function")
+    code = getattr(inspect.unwrap(value), "__code__", None)
+    line = file.lines.get(name, 0)
+    if code is not None and Path(code.co_filename).resolve() == path.resolve():
+        line = code.co_firstlineno
     declared = options is not None
     options = options or _Options()
     parameters = [
@@ -287,9 +328,12 @@ def _describe(value: Callable[..., Any], path: Path) -> StreamFunction:
         options.check_split,
         options.incremental,
         options.columns,
+        options.drop,
         declared,
         path,
         line,
+        serves=file.reads(name, code),
+        fits=_fits(value, max(1, len(options.streams))),
     )
     expected = max(1, len(options.streams))
     if declared and len(parameters) != expected and not _takes_any(value):
@@ -298,6 +342,15 @@ def _describe(value: Callable[..., Any], path: Path) -> StreamFunction:
             "Give it one parameter for each stream that @transform names.",
         )
     return function
+
+
+def _fits(value: Callable[..., Any], frames: int) -> bool:
+    """Whether it can be called with so many frames and nothing else."""
+    try:
+        inspect.signature(value).bind(*[None] * frames)
+    except TypeError:
+        return False
+    return True
 
 
 def _takes_any(value: Callable[..., Any]) -> bool:

@@ -30,14 +30,20 @@ class Notices:
             "is passed as it came."
         )
 
+    def no_schema(self, function: StreamFunction, stream: str, reason: str) -> None:
+        """Nothing tells the columns of what a row function would have made of a stream."""
+        self.said.append(
+            f"Stream '{stream}': no record came of {function.where}, and so no SCHEMA is written ({reason})."
+        )
+
     def dropped(self, function: StreamFunction, stream: str, records: int) -> None:
-        """A function returned None for records of a stream."""
+        """A function dropped a stream, or a part of it."""
         self._dropped[stream, function.where] += records
 
     def finish(self, outputs: Iterable[OutputStream]) -> list[str]:
         """All that is to be said."""
         dropped = [
-            f"Stream '{stream}': {count} records dropped, {where} returned None."
+            f"Stream '{stream}': {_records(count)} dropped by {where}."
             for (stream, where), count in self._dropped.items()
         ]
         unreadable = [
@@ -52,3 +58,7 @@ class Notices:
             for name, count in output.not_finite.items()
         ]
         return [*self.said, *dropped, *unreadable, *not_finite]
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count} records"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from flow_singer.calls import function_error
+from flow_singer.calls import calling
+from flow_singer.drops import DROP, ForgottenReturnError
 from flow_singer.errors import TransformError
 from flow_singer.functions import StreamFunction
 from flow_singer.results import Output, outputs_of
@@ -46,15 +47,20 @@ def call_package(
         TransformError: it failed, or returned no mapping of frames.
     """
     package = Package(dict(zip(names, frames, strict=True)), {s.stream: s.message for s in schemas})
-    try:
+    stream = ", ".join(names)
+    with calling(function, stream, list(names)):
         result = function.call(package)
-    except (Exception, SystemExit) as exc:
-        raise function_error(exc, function, ", ".join(names), list(names)) from exc
-    if result is None:
-        return []
-    if not isinstance(result, Mapping):
-        raise TransformError(
-            f"{function.where} returned {type(result).__qualname__}, which is no package.",
-            "Return the package it got, changed, or {stream: DataFrame}.",
-        )
-    return list(outputs_of(dict(result), function, ()))
+        if result is None and not function.drop:
+            raise ForgottenReturnError(
+                f"{function.where} returned None.",
+                "Is `return package` forgotten? To drop every stream, return flow_singer.DROP.",
+            )
+        if result is None or result is DROP:
+            result = dict.fromkeys(names, DROP)
+        if not isinstance(result, Mapping):
+            raise TransformError(
+                f"{function.where} returned {type(result).__qualname__}, which is no package.",
+                "Return the package it got, changed, or {stream: DataFrame}.",
+            )
+        gone = {name: DROP for name in names if name not in result}
+        return list(outputs_of({**result, **gone}, function, (), stream))

@@ -1,6 +1,6 @@
 """What a user's function returned, as frames or rows per output stream.
 
-A function may return a DataFrame; None; {stream: any of these}; rows (dicts, or lists in column order); or a
+A function may return a DataFrame; DROP; {stream: any of these}; rows (dicts, or lists in column order); or a
 pair (data, Table Schema).
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from flow_singer.drops import DROP, Drop, forgotten_return
 from flow_singer.errors import TransformError
 from flow_singer.fields import properties_from_table_schema
 from flow_singer.functions import StreamFunction
@@ -26,36 +27,41 @@ class Output:
         frame: n rows.
         properties: properties that the function declared beside its data.
         key: key that it declared beside its data.
+        dropped: whether the stream is dropped; the frame is empty then.
     """
 
     stream: str | None
     frame: pd.DataFrame
     properties: Mapping[str, Any] = field(default_factory=dict)
     key: list[str] | None = None
+    dropped: bool = False
 
 
-def outputs_of(result: object, function: StreamFunction, columns: Iterable[str]) -> Iterator[Output]:
+def outputs_of(
+    result: object, function: StreamFunction, columns: Iterable[str], stream: str
+) -> Iterator[Output]:
     """Yield what a function returned.
 
     Args:
         result: the value it returned.
         function: for messages.
         columns: the columns of its first input, which rows given as lists follow.
+        stream: what it was called for, for messages.
 
     Raises:
         TransformError: a value that is none of the accepted ones.
     """
     if isinstance(result, Mapping) and not _looks_like_row(result):
-        for stream, part in result.items():
-            for output in _single(part, function, list(columns)):
-                output.stream = str(stream)
+        for name, part in result.items():
+            for output in _single(part, function, list(columns), str(name)):
+                output.stream = str(name)
                 yield output
         return
-    yield from _single(result, function, list(columns))
+    yield from _single(result, function, list(columns), stream)
 
 
 def _looks_like_row(result: Mapping[Any, Any]) -> bool:
-    accepted = (pd.DataFrame, list, tuple, type(None))
+    accepted = (pd.DataFrame, list, tuple, type(None), Drop)
     return bool(result) and not all(isinstance(part, accepted) or _is_rows(part) for part in result.values())
 
 
@@ -63,8 +69,11 @@ def _is_rows(value: object) -> bool:
     return isinstance(value, Iterator)
 
 
-def _single(result: object, function: StreamFunction, columns: list[str]) -> Iterator[Output]:
-    if result is None:
+def _single(result: object, function: StreamFunction, columns: list[str], stream: str) -> Iterator[Output]:
+    if result is None and not function.drop:
+        raise forgotten_return(function.where, stream)
+    if result is None or result is DROP:
+        yield Output(None, pd.DataFrame(), dropped=True)
         return
     if isinstance(result, pd.DataFrame):
         yield Output(None, result)
@@ -76,7 +85,7 @@ def _single(result: object, function: StreamFunction, columns: list[str]) -> Ite
         and "fields" in result[1]
     ):
         properties, key = properties_from_table_schema(result[1])
-        for output in _single(result[0], function, list(properties) or columns):
+        for output in _single(result[0], function, list(properties) or columns, stream):
             output.properties, output.key = properties, key
             yield output
         return
@@ -120,5 +129,5 @@ def unusable(value: object, function: StreamFunction) -> TransformError:
     """The error for a value that cannot become records."""
     return TransformError(
         f"{function.where} returned {type(value).__module__}.{type(value).__qualname__}, which is no table.",
-        "Return a DataFrame, None, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",
+        "Return a DataFrame, flow_singer.DROP, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",
     )

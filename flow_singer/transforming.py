@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,10 +13,13 @@ from typing import Literal
 from flow_singer.batchpaths import BatchPaths
 from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError, IncompleteError, TransformError
+from flow_singer.forks import owning
 from flow_singer.functions import load_functions
 from flow_singer.interrupts import Interrupted
 from flow_singer.marks import CUT_SHORT, Header, MessageWriter, check_complete
 from flow_singer.messages import CutLineError
+from flow_singer.missed import describe_missed
+from flow_singer.raised import readable
 from flow_singer.rejects import RejectFile
 from flow_singer.runner import read_blocks, write_all
 from flow_singer.tabular.ahead import Ahead
@@ -36,7 +39,9 @@ class TransformOptions:
         max_rejects: how many may be set aside.
         nan: what to do with NaN and Infinity.
         forward_noise: send lines that are no messages to stderr.
-        strict: a function whose stream never came is an error.
+        strict: whether a function whose stream never came is an error; None decides it as `supervised` says.
+        supervised: whether the run has one verdict for all stages. Then such a function is an error where any
+            stream came; else only where no function of its file met a stream.
         batch_paths: see [`Transformer`][flow_singer.transforms.Transformer].
     """
 
@@ -46,7 +51,8 @@ class TransformOptions:
     max_rejects: int | None = None
     nan: Literal["error", "null"] = "error"
     forward_noise: bool = False
-    strict: bool = False
+    strict: bool | None = None
+    supervised: bool = False
     batch_paths: BatchPaths | None = None
 
 
@@ -83,6 +89,18 @@ def transform_stream(
         IncompleteError: the stream was cut short.
         BrokenPipeError: the reader is gone.
     """
+    with owning(source, out):
+        return _transform(specs, options, source, out, ahead, progress)
+
+
+def _transform(
+    specs: Sequence[str],
+    options: TransformOptions,
+    source: int,
+    out: int,
+    ahead: Ahead | None,
+    progress: Callable[[Transformer], None],
+) -> TransformResult:
     functions = [load_functions(spec) for spec in specs]
     rejects = None if options.reject is None else RejectFile(options.reject, options.max_rejects)
     header = None if options.plain else Header(uuid.uuid4().hex)
@@ -111,7 +129,7 @@ def transform_stream(
             chain.push(block)
             chain.tick()
             progress(first)
-        chain.finish(strict=options.strict)
+        chain.finish(options)
     except FlowError as error:
         chain.fail(error.exit_code, error.message)
         raise
@@ -164,13 +182,15 @@ class _Chain:
                 transformer.tick()
         return False
 
-    def finish(self, *, strict: bool) -> None:
+    def finish(self, options: TransformOptions) -> None:
         """End each in turn, so that what one holds back still goes through the next.
 
         Raises:
             IncompleteError: the stream was cut short; what is safe to write was written.
+            TransformError: a function whose stream never came stops the run; what waited was not written.
         """
         reason = None
+        absent: set[str] = set()
         for position, (transformer, writer) in enumerate(zip(self.transformers, self._writers, strict=True)):
             cut = _read_rest(transformer)
             if position == 0:
@@ -188,10 +208,11 @@ class _Chain:
                         "This stream bears no marks (its producer is not Flow, or runs with --plain): "
                         "its end is taken for complete."
                     )
+            absent |= _absent(transformer, absent)
+            _report_missed(transformer, absent, options, is_complete=reason is None)
             transformer.finish(complete=reason is None)
             for notice in transformer.notices:
                 logger.warning("%s", notice)
-            _report_unused(transformer, strict=strict and reason is None)
             writer.records = dict(records_written(transformer, writer))
             if position < len(self.transformers) - 1:
                 writer.finish(ok=reason is None, code=75 if reason else 0, reason=reason)
@@ -211,7 +232,7 @@ class _Chain:
     def fail(self, code: int, reason: str) -> None:
         """Tell the next stage that this stream is cut short, if it still listens."""
         try:
-            self._writers[-1].finish(ok=False, code=code, reason=reason)
+            self._writers[-1].finish(ok=False, code=code, reason=readable(reason))
         except OSError:
             logger.debug("The next stage is gone too.")
 
@@ -227,11 +248,32 @@ def _read_rest(transformer: Transformer) -> str | None:
     return None
 
 
-def _report_unused(transformer: Transformer, *, strict: bool) -> None:
-    for function in transformer.unused_functions():
-        streams = ", ".join(function.streams)
-        came = ", ".join(transformer.streams_met) or "none"
-        message = f"{function.where}: no stream {streams!r} came. Streams that came: {came}."
-        if strict:
-            raise TransformError(message, "Select the stream in the tap, or take the function out.")
+def _absent(transformer: Transformer, before: Collection[str]) -> set[str]:
+    """Streams that may stay away: those that the run continues, which may bring nothing new, and what is made of them."""
+    header = transformer.header
+    absent = {*before, *(header.resumed if header else ())}
+    for function in transformer.functions:
+        if any(map(function.takes, absent)):
+            absent |= set(function.into or ())
+    return absent
+
+
+def _report_missed(
+    transformer: Transformer, absent: Collection[str], options: TransformOptions, *, is_complete: bool
+) -> None:
+    """Warn of functions whose stream never came, or refuse them."""
+    functions, met = transformer.functions, transformer.streams_met
+    missed = transformer.unused_functions(absent)
+    if not missed:
+        return
+    stops = options.strict
+    if stops is None:
+        stops = bool(met) and (options.supervised or not any(map(transformer.took, met)))
+    messages = [describe_missed(one, functions, met) for one in missed]
+    if stops and is_complete:
+        raise TransformError(
+            " ".join(messages),
+            "A function has the name of its stream, a helper's begins with _. Where the stream may stay away: --no-strict.",
+        )
+    for message in messages:
         logger.warning("%s", message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -17,25 +17,27 @@ from flow_singer.batches import read_batch
 from flow_singer.batchpaths import BatchPaths
 from flow_singer.buffers import Buffer, Limits
 from flow_singer.calls import (
-    SPLIT_CHECK_STREAMS,
     BatchResult,
     RowError,
     call_function,
     call_on_batch,
     call_on_rows,
-    check_split,
+    check_returns,
 )
+from flow_singer.drops import Drop, ForgottenReturnError
 from flow_singer.errors import MessageError, TransformError
 from flow_singer.functions import StreamFunction, WantedStreams
 from flow_singer.linenumbers import each_line
 from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
 from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
+from flow_singer.missed import missed_functions
 from flow_singer.notices import Notices
 from flow_singer.nulls import without_nan
 from flow_singer.outputs import Outputs
 from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
 from flow_singer.results import Output
 from flow_singer.schema import StreamSchema
+from flow_singer.splitcheck import SPLIT_CHECK_STREAMS, check_split
 from flow_singer.spool import BATCH_BYTES, Spool
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch, concat_batches, split_by_version
@@ -107,6 +109,8 @@ class Transformer:
         self._states = WaitingStates()
         self._held: dict[str, list[bytes]] = {}
         self._checked: set[str] = set()
+        self._answered: set[str] = set()
+        """Streams whose row function gave a record, or dropped one by name."""
         self._checks: Counter[str] = Counter()
         self._has_moved = False
         """Whether records were written since STATEs were last looked at: only then may one of them go."""
@@ -172,7 +176,9 @@ class Transformer:
         """
         self._flush_all()
         for buffer in self._buffers.values():
-            if not buffer.seen and buffer.function.mode in ("batch", "rows"):
+            if buffer.function.mode == "rows":
+                self._finish_rows(buffer)
+            elif buffer.function.mode == "batch" and not buffer.seen:
                 self._write_empty(buffer)
         if complete:
             self._call_whole_functions()
@@ -229,6 +235,7 @@ class Transformer:
                 )
             self._flush(buffer)
         decoder = RecordDecoder(schema, nan=self._nan, reject=record_rejecter(self._reject, stream))
+        check_returns(function, stream)
         fresh = Buffer(schema, decoder, function, seen=buffer.seen if buffer else False)
         if function.mode in ("whole", "package"):
             fresh.spool = Spool()
@@ -371,9 +378,6 @@ class Transformer:
             self._write_result(buffer, result)
 
     def _write_result(self, buffer: Buffer, result: BatchResult) -> None:
-        stream = buffer.schema.stream
-        if not result.outputs:
-            self._met.dropped(buffer.function, stream, result.batch.count)
         if buffer.schema.unread and len(result.outputs) > 1:
             raise TransformError(
                 f"{buffer.function.where} returned {len(result.outputs)} tables, of which one can take the columns "
@@ -381,27 +385,58 @@ class Transformer:
                 "Return one table, or let it see all columns: leave columns= out.",
             )
         for output in result.outputs:
-            self._outputs.write(buffer.function, output, buffer.schema, result.batch)
+            self._write(buffer.function, output, buffer.schema, result.batch)
+
+    def _write(
+        self,
+        function: StreamFunction,
+        output: Output,
+        schema: StreamSchema | None,
+        batch: Batch | None,
+        *,
+        is_whole: bool = False,
+    ) -> None:
+        if output.dropped:
+            stream = output.stream or (schema.stream if schema else ", ".join(function.streams))
+            self._met.dropped(function, stream, batch.count if batch else 0)
+        else:
+            self._outputs.write(function, output, schema, batch, is_whole=is_whole)
 
     def _write_empty(self, buffer: Buffer) -> None:
         """A stream without records still has a SCHEMA, so that its table exists."""
         schema, function = buffer.schema, buffer.function
         empty = concat_batches(schema, [])
-        if function.mode == "rows":
-            self._outputs.write(function, Output(None, to_frame(empty)), schema, empty)
-            return
         try:
             outputs = call_function(function, [to_frame(empty)], schema.stream)
+        except ForgottenReturnError:
+            raise
         except TransformError as exc:
             self._met.fails_on_empty(function, schema.stream, exc.message)
             outputs = [Output(None, to_frame(empty))]
         for output in outputs:
-            self._outputs.write(function, output, schema, empty)
+            self._write(function, output, schema, empty)
+
+    def _finish_rows(self, buffer: Buffer) -> None:
+        """A stream of which no record is left has a SCHEMA too, unless the function says that it is dropped."""
+        schema, function = buffer.schema, buffer.function
+        stream = schema.stream
+        if stream in self._answered:
+            return
+        count = self.records_read.get(stream, 0)
+        if count:
+            self._met.dropped(function, stream, count)
+        if function.drop:
+            return
+        empty = concat_batches(schema, [])
+        try:
+            self._outputs.write(function, Output(None, to_frame(empty)), schema, empty)
+        except TransformError as exc:
+            self._met.no_schema(function, stream, exc.message)
 
     def _process_rows(self, buffer: Buffer, part: Part) -> None:
         function, stream = buffer.function, buffer.schema.stream
         rows = decode_rows(part, self._nan, record_rejecter(self._reject, stream))
-        found: dict[str | None, tuple[list[int], list[dict[str, Any]]]] = {}
+        found: dict[str | Drop | None, tuple[list[int], list[dict[str, Any]]]] = {}
         start: int | None = 0
         while start is not None:
             try:
@@ -417,9 +452,12 @@ class Transformer:
                     raise
                 self._reject(rows.line_of(error.row), stream, rows.text_of(error.row), error)
                 start = error.row + 1
-        if not found and rows.messages:
-            self._met.dropped(function, stream, len(rows.messages))
+        if found:
+            self._answered.add(stream)
         for name, (positions, records) in found.items():
+            if isinstance(name, Drop):
+                self._met.dropped(function, stream, len(positions))
+                continue
             writer = self._outputs.of(function, name, stream)
             own = name in (None, stream)
             blocks = writer.write_rows(records, rows, positions, buffer.schema, keeps=own)
@@ -431,23 +469,20 @@ class Transformer:
         for function, buffers in whole_calls(self._buffers.values()):
             outputs = call_whole(function, buffers, self._met.unreadable)
             for output, schema, batch in outputs:
-                self._outputs.write(function, output, schema, batch, is_whole=True)
+                self._write(function, output, schema, batch, is_whole=True)
             for buffer in buffers:
                 stream = buffer.schema.stream
-                if not outputs:
-                    self._met.dropped(function, stream, self.records_read.get(stream, 0))
                 buffer.spool = None
                 for line in self._held.pop(stream, []):
                     self._outputs.activate_version(stream, line)
 
-    def unused_functions(self) -> Iterator[StreamFunction]:
-        """Functions whose streams never came, but for what may be there only for another one."""
-        met = set(self._wanted.known)
-        for function in self.functions:
-            if function.mode == "package" or (function.serves and not function.declared):
-                continue
-            if not any(function.takes(stream) for stream in met):
-                yield function
+    def unused_functions(self, absent: Collection[str] = ()) -> list[StreamFunction]:
+        """Functions whose streams never came, see [`missed_functions`][flow_singer.missed.missed_functions]."""
+        return missed_functions(self.functions, self.streams_met, absent)
+
+    def took(self, stream: str) -> bool:
+        """Whether a function takes a stream."""
+        return stream in self._wanted
 
     @property
     def streams_met(self) -> list[str]:

@@ -63,6 +63,33 @@ def test_a_name_wins_over_a_pattern_and_both_over_the_package(tmp_path: Path) ->
     assert [one.name for one in chosen if one] == ["s1", "any_", "transform"]
 
 
+NAMED = {
+    "def": "def s(df):\n    return df\n",
+    "lambda": "s = lambda df: df\n",
+    "assigned": "def _f(df):\n    return df\ns = _f\n",
+    "wrapped": "def _d(f):\n    def wrapper(*a):\n        return f(*a)\n    return wrapper\n@_d\ndef s(df):\n    return df\n",
+    "wrapped-elsewhere": "from plain_wrapper import d\n@d\ndef s(df):\n    return df\n",
+    "declared-name": "@transform()\ndef s(df):\n    return df\n",
+}
+
+
+@pytest.mark.parametrize("text", NAMED.values(), ids=NAMED)
+def test_a_function_has_the_name_that_the_file_gives_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plain_wrapper.py").write_text(
+        "def d(f):\n    def wrapper(*a):\n        return f(*a)\n    return wrapper\n"
+    )
+    (one,) = functions_of(text, tmp_path)
+    assert (one.name, one.streams) == ("s", ("s",))
+    assert one.line >= 3
+    assert one.takes("s")
+
+
+def test_a_function_with_two_names_takes_two_streams(tmp_path: Path) -> None:
+    functions = functions_of("def s(df):\n    return df\nu = s\n", tmp_path)
+    assert [one.name for one in functions] == ["s", "u"]
+    assert function_for("u", functions) is functions[1]
+
+
 def test_a_file_named_like_a_module_does_not_replace_it(tmp_path: Path) -> None:
     path = tmp_path / "json.py"
     path.write_text("def s(df):\n    return df\n")

@@ -24,7 +24,8 @@ PUBLIC = {
     "transform": (
         "(*streams: 'str', into: 'str | Sequence[str] | Mapping[str, Sequence[str] | None] | None' = None,"
         " key: 'Sequence[str] | None' = None, whole: 'bool' = False, batch: 'bool' = False, rows: 'bool' = False,"
-        " incremental: 'bool' = False, columns: 'Sequence[str] | None' = None) -> 'Callable[[F], F]'"
+        " incremental: 'bool' = False, columns: 'Sequence[str] | None' = None, drop: 'bool' = False)"
+        " -> 'Callable[[F], F]'"
     ),
 }
 
@@ -43,7 +44,7 @@ EXIT_CODES = {
 
 
 def test_the_public_names_are_these() -> None:
-    assert flow_singer.__all__ == sorted([*PUBLIC, "__version__"])
+    assert flow_singer.__all__ == sorted([*PUBLIC, "DROP", "__version__"])
     assert dir(flow_singer) == flow_singer.__all__
 
 

@@ -23,13 +23,14 @@ from flow_singer.workspace import Workspace
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """Options of `flow run` that are not the tap's."""
+    """Options of `flow run` that are not the tap's; `strict` None leaves it to the transform."""
 
     config: str | None
     target_config: str | None
     package_format: str
     force: bool
     to: str | None
+    strict: bool | None = None
 
 
 def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline: PipelineOptions) -> int:
@@ -122,6 +123,8 @@ def _refuse_idle_options(
             f"{wanted[0]} is for one pipeline, but there are {len(blocks)}.",
             "Run them one by one, or write it into meltano.yml.",
         )
+    if not any(_is_file(word) for block in blocks for word in block):
+        refuse_idle_strict()
     for block in blocks:
         target = block[-1] if len(block) > 1 and not _is_file(block[-1]) else None
         if target is None:
@@ -137,6 +140,20 @@ def _refuse_idle_options(
                 f"{min(useless)} has no use for {target}: a package is replaced whole and keeps no bookmark.",
                 "Leave it out.",
             )
+
+
+def refuse_idle_strict() -> None:
+    """Refuse `--strict` and `--no-strict` where they were typed for a run without functions.
+
+    Raises:
+        ConfigError: one of them was.
+    """
+    context = click.get_current_context()
+    if context.get_parameter_source("strict") is click.core.ParameterSource.COMMANDLINE:
+        flag = "--strict" if context.params["strict"] else "--no-strict"
+        raise ConfigError(
+            f"{flag} is about functions, and this run has no file of them.", "Leave it out, or name one: t.py"
+        )
 
 
 def _run_one(cli: Cli, block: Sequence[str], options: TapOptions, pipeline: PipelineOptions) -> int:
@@ -208,7 +225,8 @@ def make_stages(
     stages = [Stage(tap, tuple(run), _variable("FLOW_RUN_CONFIG", pipeline.config))]
     if rest:
         plain = ["--plain"] if options.plain and target is None else []
-        stages.append(Stage(" ".join(rest), (*shared, "transform", *plain, *rest)))
+        strict = {None: [], True: ["--strict"], False: ["--no-strict"]}[pipeline.strict]
+        stages.append(Stage(" ".join(rest), (*shared, "transform", *plain, *strict, *rest)))
     if target is not None:
         stages.append(Stage(target, tuple(load), _variable("FLOW_LOAD_CONFIG", pipeline.target_config)))
     return stages

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     help="Format of a Data Package.",
 )
 @click.option("--force", is_flag=True, help="Run though another run has the same bookmark.")
+@click.option(
+    "--strict/--no-strict", default=None, help="Fail where a function's stream never came. [default: strict]"
+)
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.pass_obj
 def command(
@@ -65,6 +68,7 @@ def command(
     noise: str,
     form: str,
     force: bool,
+    strict: bool | None,
     plain: bool,
 ) -> int:
     """Run a tap, or a whole pipeline.
@@ -96,7 +100,12 @@ def command(
     if len(words) > 1 or _is_job(workspace, words[0]):
         from flow_singer.cli._pipeline import PipelineOptions, run_pipelines
 
-        return run_pipelines(cli, words, options, PipelineOptions(config, target_config, form, force, to))
+        pipeline = PipelineOptions(config, target_config, form, force, to, strict)
+        return run_pipelines(cli, words, options, pipeline)
+    if strict is not None:
+        from flow_singer.cli._pipeline import refuse_idle_strict
+
+        refuse_idle_strict()
     return _run_tap(cli, words[0], options, config)
 
 

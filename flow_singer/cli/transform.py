@@ -13,6 +13,7 @@ import click
 from flow_singer.cli._context import Cli
 from flow_singer.cli._progress import tell_rejects
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
+from flow_singer.status import StatusWriter
 
 
 @click.command("transform")
@@ -39,7 +40,11 @@ from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 @click.option(
     "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
 )
-@click.option("--strict", is_flag=True, help="Fail where a function's stream never came.")
+@click.option(
+    "--strict/--no-strict",
+    default=None,
+    help="Fail where a function's stream never came. [default: in flow run; else where no function met one]",
+)
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.option("--config", "config", metavar="FILE", help='As a Meltano mapper: {"files": ["t.py"]}.')
 @click.option("--about", is_flag=True, help="Describe itself as a Meltano mapper.")
@@ -54,7 +59,7 @@ def command(
     max_rejects: int | None,
     nan: str,
     noise: str,
-    strict: bool,
+    strict: bool | None,
     plain: bool,
     config: str | None,
     about: bool,
@@ -98,11 +103,13 @@ def command(
             forward_noise=noise == "stderr",
             strict=strict,
             batch_paths=cli.workspace.batch_paths,
+            supervised=StatusWriter(cli.workspace.environ).supervised,
         )
         set_up_memory()
-        out = os.dup(1)
+        source, out = os.dup(0), os.dup(1)
         os.dup2(2, 1)  # print() in the user's file must not end up among the messages
-        result = transform_stream(specs, options, source=0, out=out, ahead=ahead)
+        _close_stdin()
+        result = transform_stream(specs, options, source=source, out=out, ahead=ahead)
     if result.rejects:
         tell_rejects(result.rejects, reject)
     return EXIT_REJECTS if result.rejects else EXIT_OK
@@ -110,6 +117,14 @@ def command(
 
 _STOP_S = 5.0
 """A user's function may swallow every exception, so it gets no longer than this to stop."""
+
+
+def _close_stdin() -> None:
+    """Put nothing behind stdin: input() in the user's file, or a program that it starts, must not take messages."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
 
 _ABOUT = {
     "name": "flow-transform",
