@@ -195,7 +195,7 @@ class OutputStream:
                     pairs = zip(absent, positions, strict=True)
                     before = pa.array([sources.had(row, name) if gone else None for gone, row in pairs])
                 columns[name] = Column(before, as_json=True, absent=pa.array(absent, pa.bool_()))
-        return self._write(cells, len(rows), schema, columns, {}, sources.envelope(positions), sparse=True)
+        return self._write(cells, len(rows), schema, columns, {}, sources.envelope(positions))
 
     def _write_plain_rows(
         self, records: Sequence[dict[str, Any]], sources: RowBatch, positions: Sequence[int]
@@ -222,8 +222,6 @@ class OutputStream:
         envelope: Mapping[str, pa.Array | str],
         nowhere: pa.Array | None = None,
         rest: pa.Array | None = None,
-        *,
-        sparse: bool = False,
     ) -> list[bytes | memoryview]:
         out = self._schema
         unread = {} if schema is None else schema.unread
@@ -239,19 +237,13 @@ class OutputStream:
                 out.allow_null(name)
             if cell.not_finite:
                 self.not_finite[name] = self.not_finite.get(name, 0) + cell.not_finite
-        missing = sorted(out.properties.keys() - cells.keys() - unread.keys()) if count else []
-        if sparse:
-            out.lack(missing)
-            missing = []
-        for name in missing:
-            out.allow_null(name)
+        if count:  # a column that these rows have not is no null in them: a target keeps what it has there
+            out.lack(out.properties.keys() - cells.keys() - unread.keys())
         self._check_keys(cells, columns, nowhere)
         blocks = self._schema_if_new()
         if count:
             blocks.append(
-                record_lines(
-                    self.name, out.properties, cells, missing, count, omitted, undeclared, envelope, rest
-                )
+                record_lines(self.name, out.properties, cells, count, omitted, undeclared, envelope, rest)
             )
             self.records += count
         return blocks

@@ -37,6 +37,8 @@ class OutputSchema:
         self._declared: dict[str, Any] = dict(declared or {})
         self._valueless: dict[str, None] = {}
         self._inputs: dict[str, StreamSchema] = {}
+        self._came: dict[str, None] = {}
+        """Names in the order of the SCHEMAs, where a function does not see all of a stream."""
         self._lacking: set[str] = set()
         """Columns whose key some record lacks."""
 
@@ -49,6 +51,8 @@ class OutputSchema:
     def add_input(self, schema: StreamSchema) -> None:
         """Take the SCHEMA of a stream that rows come from."""
         self._inputs[schema.stream] = schema
+        if schema.unread:
+            self._came.update(dict.fromkeys(self._root.get("properties") or {}))
 
     def has_input(self, schema: StreamSchema) -> bool:
         """Whether this very SCHEMA was taken last for its stream."""
@@ -128,7 +132,7 @@ class OutputSchema:
             name: without_null(self.properties[name])
             if name in key and self._made_up(name)
             else self.properties[name]
-            for name in self._order(base)
+            for name in self._order()
         }
         required = [name for name in required_names(base) if name in properties and name not in self._lacking]
         base.pop("required", None)
@@ -150,13 +154,10 @@ class OutputSchema:
             message["bookmark_properties"] = [b for b in inputs[0].bookmark_properties if b in properties]
         return message
 
-    def _order(self, root: Mapping[str, Any]) -> list[str]:
+    def _order(self) -> list[str]:
         """The names of the properties: as the function left them; where it did not see all of one stream, as there."""
-        names = list(self.properties)
-        if not any(schema.unread for schema in self._inputs.values()):
-            return names
-        came = [name for name in root.get("properties") or {} if name in self.properties]
-        return list(dict.fromkeys([*came, *names]))
+        came = [name for name in self._came if name in self.properties]
+        return list(dict.fromkeys([*came, *self.properties]))
 
     def _made_up(self, name: str) -> bool:
         return not any(name in schema.properties or name in schema.unread for schema in self._inputs.values())
