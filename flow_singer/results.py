@@ -67,7 +67,8 @@ def _single(result: object, function: StreamFunction, columns: list[str]) -> Ite
     if result is None:
         return
     if isinstance(result, pd.DataFrame):
-        yield Output(None, result)
+        # Of no rows, pandas knows no columns.
+        yield Output(None, result if any(result.shape) else _rows_to_frame((), function, columns))
         return
     if (
         isinstance(result, tuple)
@@ -110,9 +111,9 @@ def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[
         )
         for name in names or columns
     }
-    # Labels beyond any batch, so that these rows are not taken for the batch's own.
     frame = pd.DataFrame(data)
-    frame.index = pd.Index([f"row {i}" for i in range(len(records))], dtype=object)
+    # Labels beyond any batch, so that these rows are not taken for the batch's own.
+    frame.index = pd.RangeIndex(-1, -len(records) - 1, -1)
     return frame
 
 

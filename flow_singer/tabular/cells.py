@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -18,11 +19,11 @@ import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
 from flow_singer.schema import Kind, Property, inferred, read_property
-from flow_singer.tabular.batch import Column
+from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.decode import decode_texts, encode_all
 from flow_singer.tabular.frames import exact_integers, plain_array, source_texts, to_array
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.objects import encode_each
+from flow_singer.tabular.objects import encode_each, is_missing
 from flow_singer.tabular.text import TEXT, escaped, join, quoted
 
 
@@ -34,6 +35,7 @@ class Cells:
         texts: n JSON texts; null is null.
         property: what describes them; None where no cell has a value and the dtype tells nothing.
         not_finite: how many cells were infinite and are written as null, as JSON has no such number.
+        assumed: whether the property is the input's only because no cell says otherwise: all are null.
         strings: whether all are strings, in `texts` without the quotes around them: those are cheaper to
             add when lines are joined.
     """
@@ -42,6 +44,7 @@ class Cells:
     property: dict[str, Any] | None
     not_finite: int = 0
     strings: bool = False
+    assumed: bool = False
 
     def to_json(self) -> pa.Array:
         """n JSON texts; null is null."""
@@ -56,11 +59,13 @@ class Source:
         property: its property in the input SCHEMA.
         column: its carrier, the n cells matched to the output's; None where nothing tells which is which.
         shown: what a frame showed of these n cells, where that is known.
+        pool: its carrier with the cells of the whole batch, where nothing tells which is which.
     """
 
     property: Property
     column: Column | None
     shown: np.ndarray | None = None
+    pool: Column | None = None
 
     def plain(self, column: Column) -> np.ndarray:
         """What a frame shows of dates or numbers: datetime64s in UTC, or floats."""
@@ -87,8 +92,10 @@ def encode_column(values: Any, source: Source | None) -> Cells:
         TransformError: the dtype has no JSON form.
     """
     cells = _encode_by_dtype(values, source)
-    if cells.property is None and source is not None:  # nothing but nulls: they fit as well as before
-        return replace(cells, property=dict(source.property.json_schema))
+    if source is not None and cells.texts.null_count == len(cells.texts):  # they fit as well as before
+        before = dict(source.property.json_schema)
+        if cells.property in (None, before):
+            return replace(cells, property=before, assumed=True)
     return cells
 
 
@@ -130,7 +137,7 @@ def _encode_integers(values: pa.Array, source: Source | None) -> Cells:
     column = source.cells_of("integer") if source else None
     if column is not None and column.as_json:
         texts = _restore(texts, "integer", column, _equal_integers(values, column))
-    return Cells(texts, _kept(source, "integer", "number", "decimal") or inferred("integer"))
+    return Cells(texts, _kept(source, "integer", "number", "decimal", type="integer") or inferred("integer"))
 
 
 def _equal_integers(values: pa.Array, column: Column) -> pa.Array:
@@ -147,10 +154,13 @@ def _encode_floats(values: np.ndarray, source: Source | None) -> Cells:
     not_finite = int((~finite & ~missing).sum())
     if source and source.property.kind == "integer" and not not_finite:
         # An integer column that passed through a join or a shift: pandas made floats of it to hold NaN.
-        whole = np.where(finite, values, 0)
+        same = _same_as_floats(values, source.column)
+        whole = np.where(finite & ~same, values, 0)
         if bool((np.abs(whole) <= 2**53).all()) and bool((whole == np.trunc(whole)).all()):
-            integers = pa.array(whole.astype("int64"), mask=missing)
-            return Cells(integers.cast(TEXT), dict(source.property.json_schema))
+            texts = pa.array(whole.astype("int64"), mask=missing).cast(TEXT)
+            if source.column is not None and same.any():
+                texts = pc.if_else(pa.array(same), json_texts(source.column), texts)
+            return Cells(texts, dict(source.property.json_schema))
     column = source.cells_of("number") if source else None
     if source and column is not None:
         before = source.plain(column)
@@ -160,9 +170,17 @@ def _encode_floats(values: np.ndarray, source: Source | None) -> Cells:
         texts = _restore(float_texts(values, ~finite), "number", column, pa.array(same))
     else:
         texts = float_texts(values, ~finite)
-    if len(values) and bool(missing.all()) and (source is None or source.property.kind != "number"):
+    if bool(missing.all()) and (len(values) if source is None else source.property.kind != "number"):
         return Cells(texts, None)
-    return Cells(texts, _kept(source, "number") or inferred("number"), not_finite)
+    return Cells(texts, _kept(source, "number", type="number") or inferred("number"), not_finite)
+
+
+def _same_as_floats(values: np.ndarray, column: Column | None) -> np.ndarray:
+    """Where floats are what pandas makes of the integers of a column, also of those that no float holds."""
+    if column is None:
+        return np.zeros(len(values), dtype=bool)
+    before = pd.array(to_array("integer", column)).to_numpy("float64", na_value=np.nan)
+    return np.asarray(before == values)
 
 
 def float_texts(values: np.ndarray, mask: np.ndarray) -> pa.Array:
@@ -176,7 +194,7 @@ def float_texts(values: np.ndarray, mask: np.ndarray) -> pa.Array:
 
 
 def _encode_booleans(values: pa.Array, source: Source | None) -> Cells:
-    return Cells(values.cast(TEXT), _kept(source, "boolean") or inferred("boolean"))
+    return Cells(values.cast(TEXT), _kept(source, "boolean", type="boolean") or inferred("boolean"))
 
 
 def arrow_text(values: Any) -> pa.Array:
@@ -190,8 +208,9 @@ def arrow_text(values: Any) -> pa.Array:
 
 
 def _encode_text(texts: pa.Array, source: Source | None) -> Cells:
-    kept = _kept(source, "string")
-    if source and source.property.kind == "json" and "string" in source.property.types:
+    kept = _kept(source, "string", type="string")
+    column = source.cells_of("decimal-text") if source else None
+    if source and column is not None and texts.equals(column.values):
         kept = dict(source.property.json_schema)
     if kept is None and texts.null_count == len(texts) and len(texts):
         return Cells(texts, None)
@@ -203,6 +222,8 @@ def _encode_stamps(stamps: np.ndarray, source: Source | None, *, aware: bool) ->
     unit = np.datetime_data(stamps.dtype)[0]
     if unit not in ("s", "ms", "us", "ns"):
         stamps, unit = stamps.astype("datetime64[us]"), "us"
+    if np.isnat(stamps).all():  # pandas may have lost the zone with the last date
+        aware = kind == "date-time" if kind in ("date", "date-time") else aware
     arrow = pa.array(stamps)
     is_date = kind == "date" and not aware and _at_midnight(arrow)
     same = None
@@ -218,11 +239,33 @@ def _encode_stamps(stamps: np.ndarray, source: Source | None, *, aware: bool) ->
         texts = join('"', pc.strftime(arrow, "%Y-%m-%dT%H:%M:%S").cast(TEXT), "Z" if aware else "", '"')
     if source and column is not None and same is not None:
         texts = _restore(texts, source.property.kind, column, pa.array(same))
+    elif source and source.pool is not None and (is_date or (aware and kind == "date-time")):
+        texts = _spelt(texts, stamps, source)
     if kind == "date-time" and aware:
         return Cells(texts, _kept(source, "date-time"))
     if is_date:
         return Cells(texts, _kept(source, "date"))
     return Cells(texts, inferred("string", format="date-time"))
+
+
+def _spelt(texts: pa.Array, stamps: np.ndarray, source: Source) -> pa.Array:
+    """Texts of rows that cannot be told, as the records of the batch write them: `+02:00` for an instant that came so."""
+    kind, pool = source.property.kind, source.pool
+    if pool is None or pool.as_json:
+        return texts
+    shown = source.plain(pool)
+    says_all = pc.invert(
+        pc.match_substring_regex(pool.values, r"\.\d{7}" if kind == "date-time" else r"^.{11}")
+    )
+    usable = pc.and_(says_all.fill_null(False), pa.array(~np.isnat(shown)))
+    instants = pa.array(shown.astype("int64"))
+    known = pa.table({"at": instants.filter(usable), "text": quoted(pool.values).filter(usable)})
+    spelling = known.group_by("at").aggregate([("text", "min"), ("text", "max")])
+    spelling = spelling.filter(pc.equal(spelling["text_min"], spelling["text_max"]))
+    micros = stamps.astype("datetime64[us]")
+    wanted = pa.array(micros.astype("int64"), mask=micros != stamps)
+    places = pc.index_in(wanted, value_set=spelling["at"])
+    return pc.coalesce(spelling["text_min"].combine_chunks().take(places), texts)
 
 
 def _at_midnight(stamps: pa.Array) -> bool:
@@ -266,6 +309,7 @@ def _encode_arrow(values: pa.Array | pa.ChunkedArray, source: Source | None) -> 
 def _encode_nested(values: JsonArray, source: Source | None) -> Cells:
     """Nested values leave as the text they came with, but for those that were changed, also inside."""
     texts = values.texts
+    column = source.cells_of("json") if source else None
     if not values.is_untouched:
         cells = values.objects.tolist()
         before = decode_texts(texts)
@@ -274,12 +318,38 @@ def _encode_nested(values: JsonArray, source: Source | None) -> Cells:
             now = pa.array(encoded, TEXT)
             same = pc.equal(now, pa.array(encode_each(before)[0], TEXT)).fill_null(False)
             texts = pc.if_else(same, texts, now)
+            if column is not None:
+                texts = _respelt(texts, column.values)
+            if "number" in types and "integer" not in types:  # of integers, pandas makes floats to hold NaN
+                types = types - {"number"} | _types_of(texts) & {"integer", "number"}
             if source is None or not _fits(source.property, types, formats):
                 return Cells(texts, _inferred(types, formats) if types else None)
+        elif column is not None:
+            texts = _respelt(texts, column.values)
     if source is not None and source.property.kind == "json":
         return Cells(texts, dict(source.property.json_schema))
     types = _types_of(texts)
     return Cells(texts, _inferred(types, {None}) if types else None)
+
+
+def _respelt(texts: pa.Array, before: pa.Array) -> pa.Array:
+    """Values that pandas made a column anew of, as they came where they still say the same: `1.50` inside."""
+    rows = np.flatnonzero(pc.not_equal(texts, before).fill_null(False).to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return texts
+    some = pa.array(rows)
+    now, then = (
+        encode_each([_whole(cell) for cell in decode_texts(column.take(some))])[0]
+        for column in (texts, before)
+    )
+    same = np.zeros(len(texts), dtype=bool)
+    same[rows] = [a == b for a, b in zip(now, then, strict=True)]
+    return pc.if_else(pa.array(same), before, texts)
+
+
+def _whole(cell: Any) -> Any:
+    """A float as the integer that pandas may have made it of."""
+    return int(cell) if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53 else cell
 
 
 def _types_of(texts: pa.Array) -> set[str]:
@@ -298,6 +368,8 @@ _BY_START = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "b
 
 
 def _encode_objects(cells: list[Any], source: Source | None) -> Cells:
+    if source is not None and source.property.kind == "date" and all(map(_is_no_time, cells)):
+        cells = [cell.date() if _is_stamp(cell) else cell for cell in cells]
     encoded, types, formats = encode_each(cells)
     texts = pa.array(encoded, TEXT)
     if source is None:
@@ -315,6 +387,15 @@ def _encode_objects(cells: list[Any], source: Source | None) -> Cells:
     return Cells(texts, _inferred(types, formats))
 
 
+def _is_stamp(cell: object) -> bool:
+    return isinstance(cell, datetime) and not is_missing(cell)
+
+
+def _is_no_time(cell: Any) -> bool:
+    """False for a datetime that no date holds."""
+    return not _is_stamp(cell) or (cell.tzinfo is None and cell.time() == time())
+
+
 def _same_objects(texts: pa.Array, cells: list[Any], kind: Kind, column: Column) -> pa.Array:
     """Where an object is still what its text says; compared as JSON, so that 1, 1.0 and true differ."""
     if kind == "integer":  # 1e23 and 10**23 are one value
@@ -326,10 +407,24 @@ def _same_objects(texts: pa.Array, cells: list[Any], kind: Kind, column: Column)
         same = [a is b or a == b for a, b in zip(cells, before, strict=True)]
         return pa.array(same, pa.bool_())
     fresh = decode_texts(column.values if column.as_json else quoted(column.values))
+    if kind == "number" or (kind in ("date", "date-time") and not column.as_json):
+        # A cell is what the frame showed, or the text behind it.
+        shown = pd.Series(to_array(kind, column)).astype(object).tolist()
+        if kind == "date":
+            shown = [one.date() if one is not pd.NaT else one for one in shown]
+        same = [_is_shown(cell, one, text) for cell, one, text in zip(cells, shown, fresh, strict=True)]
+        nothing = pc.and_(texts.is_null(), column.values.is_null())
+        return pc.or_(pa.array(same, pa.bool_()), nothing)
     canonical, _, _ = encode_each(fresh)
     before_texts = pa.array(canonical, TEXT)
     same = pc.equal(texts, before_texts).fill_null(False)
     return pc.or_(same, pc.and_(texts.is_null(), before_texts.is_null()))
+
+
+def _is_shown(cell: object, shown: object, text: object) -> bool:
+    if isinstance(cell, str):
+        return cell == text
+    return cell is shown or (isinstance(cell, float | date) and bool(cell == shown))
 
 
 def _fits(one: Property, types: set[str], formats: set[str | None]) -> bool:
@@ -361,11 +456,14 @@ def _inferred(types: set[str], formats: set[str | None]) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------- source
 
 
-def _kept(source: Source | None, *kinds: Kind) -> dict[str, Any] | None:
-    """The input property, where its kind is one of `kinds`."""
-    if source is None or source.property.kind not in kinds:
+def _kept(source: Source | None, *kinds: Kind, type: str | None = None) -> dict[str, Any] | None:
+    """The input property, where its kind is one of `kinds`, or it allows several types and `type` among them."""
+    if source is None:
         return None
-    return dict(source.property.json_schema)
+    one = source.property
+    if one.kind in kinds or (type and one.kind == "json" and _fits(one, {type}, {None})):
+        return dict(one.json_schema)
+    return None
 
 
 def _restore(texts: pa.Array, kind: Kind, column: Column, same: pa.Array) -> pa.Array:
@@ -397,7 +495,7 @@ def encode_values(values: Sequence[Any], one: Property | None) -> Cells:
         if one is not None and "integer" in one.types and "number" in types and _are_whole(texts):
             types = types - {"number"} | {"integer"}
     if one is not None and _fits(one, types, formats):
-        return Cells(texts, dict(one.json_schema))
+        return Cells(texts, dict(one.json_schema), assumed=not types)
     return Cells(texts, _inferred(types, formats) if types else None)
 
 

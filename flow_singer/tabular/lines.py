@@ -24,6 +24,7 @@ from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_col
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
+from flow_singer.tabular.unboxed import take_back
 from flow_singer.tabular.unread import without_members
 
 
@@ -79,6 +80,7 @@ class OutputStream:
         """
         names = _column_names(frame, self.name)
         arrays = {name: frame.iloc[:, position].array for position, name in enumerate(names)}
+        emptied = {} if schema is None else take_back(arrays, schema)
         rows = None
         if batch is not None:
             rows = match_rows(frame.index, arrays, batch, by_key=self.name == batch.schema.stream)
@@ -86,6 +88,10 @@ class OutputStream:
         undeclared: dict[str, Column] = {}
         if batch is not None and rows is not None:
             columns = {name: take_column(one, rows) for name, one in batch.columns.items()}
+            for name, where in emptied.items():
+                if name in columns:
+                    values = pc.if_else(pa.array(where), None, columns[name].values)
+                    columns[name] = columns[name]._replace(values=values)
             undeclared = {
                 name: take_undeclared(one, rows)
                 for name, one in batch.undeclared.items()
@@ -98,7 +104,8 @@ class OutputStream:
             source = None
             if schema is not None and name in schema.properties:
                 shown = batch.shown.get(name) if batch is not None and isinstance(rows, slice) else None
-                source = Source(schema.properties[name], columns.get(name), shown)
+                pool = batch.columns.get(name) if batch is not None and rows is None else None
+                source = Source(schema.properties[name], columns.get(name), shown, pool)
             try:
                 cells[name] = encode_column(array, source)
             except TransformError as exc:
@@ -232,7 +239,7 @@ class OutputStream:
         omitted = _omitted(cells, columns)
         out.lack(omitted)
         for name, cell in cells.items():
-            out.learn(name, cell.property)
+            out.learn(name, cell.property, assumed=cell.assumed)
             if cell.texts.null_count > (pc.sum(omitted[name]).as_py() if name in omitted else 0):
                 out.allow_null(name)
             if cell.not_finite:

@@ -36,6 +36,8 @@ class OutputSchema:
         self._key = None if key is None else list(key)
         self._declared: dict[str, Any] = dict(declared or {})
         self._valueless: dict[str, None] = {}
+        self._assumed: set[str] = set()
+        """Columns that have only had nulls, and so have the property of the input."""
         self._inputs: dict[str, StreamSchema] = {}
         self._came: dict[str, None] = {}
         """Names in the order of the SCHEMAs, where a function does not see all of a stream."""
@@ -74,11 +76,26 @@ class OutputSchema:
         self._valueless.clear()
         return bool(pending)
 
-    def learn(self, name: str, found: dict[str, Any] | None) -> None:
-        """Take the property that describes a column's values; None where it has none."""
+    def learn(self, name: str, found: dict[str, Any] | None, *, assumed: bool = False) -> None:
+        """Take the property that describes a column's values; None where it has none.
+
+        Args:
+            name: the column.
+            found: the property.
+            assumed: whether the column has no values, so that another property may describe later ones.
+        """
         known = self.properties.get(name)
         if name in self._declared:
             self.properties[name] = self._declared[name]
+        elif assumed and known is not None:
+            return
+        elif name in self._assumed and found is not None:
+            self._assumed.discard(name)
+            if known != found:
+                self.properties[name] = with_null(found, self._root)
+        elif assumed and found is not None:
+            self._assumed.add(name)
+            self.properties[name] = found
         elif found is None:
             if known is None:
                 self._valueless[name] = None
