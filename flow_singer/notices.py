@@ -36,6 +36,7 @@ class Notices:
 
     def finish(self, outputs: Iterable[OutputStream]) -> list[str]:
         """All that is to be said."""
+        outputs = list(outputs)
         dropped = [
             f"Stream '{stream}': {count} records dropped, {where} returned None."
             for (stream, where), count in self._dropped.items()
@@ -51,4 +52,5 @@ class Notices:
             for output in outputs
             for name, count in output.not_finite.items()
         ]
-        return [*self.said, *dropped, *unreadable, *not_finite]
+        notes = [note for output in outputs for note in output.notes]
+        return [*self.said, *dropped, *unreadable, *not_finite, *notes]

@@ -15,6 +15,7 @@ import pandas as pd
 from flow_singer.errors import TransformError
 from flow_singer.fields import properties_from_table_schema
 from flow_singer.functions import StreamFunction
+from flow_singer.tabular.table import NO_TABLE, table_of, unknown_rows
 
 
 @dataclass
@@ -55,7 +56,7 @@ def outputs_of(result: object, function: StreamFunction, columns: Iterable[str])
 
 
 def _looks_like_row(result: Mapping[Any, Any]) -> bool:
-    accepted = (pd.DataFrame, list, tuple, type(None))
+    accepted = (pd.DataFrame, pd.Series, list, tuple, type(None))  # a Series is told of by its stream
     return bool(result) and not all(isinstance(part, accepted) or _is_rows(part) for part in result.values())
 
 
@@ -81,16 +82,20 @@ def _single(result: object, function: StreamFunction, columns: list[str]) -> Ite
             output.properties, output.key = properties, key
             yield output
         return
-    if isinstance(result, str | bytes | Mapping | pd.Series) or not isinstance(result, Iterable):
+    if isinstance(result, (str, bytes, Mapping, *NO_TABLE)) or not isinstance(result, Iterable):
         raise unusable(result, function)
     yield Output(None, _rows_to_frame(result, function, columns))
 
 
 def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[str]) -> pd.DataFrame:
-    records: list[Mapping[Any, Any]] = []
+    rows = list(rows)
+    if rows and all(isinstance(row, pd.DataFrame) for row in rows):
+        joined: pd.DataFrame = pd.concat(rows)
+        return joined
+    records: list[dict[Any, Any]] = []
     for row in rows:
         if isinstance(row, Mapping):
-            records.append(row)
+            records.append({str(name): value for name, value in row.items()})
         elif isinstance(row, list | tuple):
             if len(row) != len(columns):
                 raise TransformError(
@@ -99,12 +104,13 @@ def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[
                 )
             records.append(dict(zip(columns, row, strict=True)))
         elif isinstance(row, pd.DataFrame):
-            records.extend(row.to_dict("records"))
+            arrays = {name: pd.Series(cells) for name, cells in table_of(row, function.name).arrays.items()}
+            records.extend(pd.DataFrame(arrays).to_dict("records"))
         else:
             raise unusable(row, function)
     names: dict[str, None] = {}
     for record in records:
-        names.update(dict.fromkeys(map(str, record)))
+        names.update(dict.fromkeys(record))
     data = {
         name: pd.Series(
             [record.get(name) for record in records], dtype=object, index=pd.RangeIndex(len(records))
@@ -113,7 +119,7 @@ def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[
     }
     frame = pd.DataFrame(data)
     # Labels beyond any batch, so that these rows are not taken for the batch's own.
-    frame.index = pd.RangeIndex(-1, -len(records) - 1, -1)
+    frame.index = unknown_rows(len(records))
     return frame
 
 
@@ -121,5 +127,8 @@ def unusable(value: object, function: StreamFunction) -> TransformError:
     """The error for a value that cannot become records."""
     return TransformError(
         f"{function.where} returned {type(value).__module__}.{type(value).__qualname__}, which is no table.",
-        "Return a DataFrame, None, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",
+        next(
+            (hint for kind, hint in NO_TABLE.items() if isinstance(value, kind)),
+            "Return a DataFrame, None, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",
+        ),
     )

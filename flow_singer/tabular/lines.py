@@ -24,6 +24,7 @@ from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_col
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
+from flow_singer.tabular.table import table_of
 from flow_singer.tabular.unboxed import take_back
 from flow_singer.tabular.unread import without_members
 
@@ -43,6 +44,8 @@ class OutputStream:
         self.name = name
         self.records = 0
         self.not_finite: dict[str, int] = {}
+        self.notes: dict[str, None] = {}
+        """What a person should hear of it at the end, each once."""
         self._schema = OutputSchema(name, key, declared)
         self._sent: bytes | None = None
         self._row_writer: RowWriter | None = None
@@ -67,7 +70,7 @@ class OutputStream:
         """Write a frame.
 
         Args:
-            frame: n rows.
+            frame: n rows; see [`table_of`][flow_singer.tabular.table.table_of].
             schema: SCHEMA of the stream it came from, None for a stream that a function made up.
             batch: the records it came from; rows are matched to them by the frame's index.
             is_whole: whether no two rows may share a key, but for those that did so before.
@@ -78,12 +81,13 @@ class OutputStream:
         Raises:
             TransformError: keys are missing or null, a name appears twice, a dtype has no JSON form.
         """
-        names = _column_names(frame, self.name)
-        arrays = {name: frame.iloc[:, position].array for position, name in enumerate(names)}
+        table = table_of(frame, self.name)
+        arrays = table.arrays
+        self.notes.update(dict.fromkeys(table.notes))
         emptied = {} if schema is None else take_back(arrays, schema)
         rows = None
         if batch is not None:
-            rows = match_rows(frame.index, arrays, batch, by_key=self.name == batch.schema.stream)
+            rows = match_rows(table.index, arrays, batch, by_key=self.name == batch.schema.stream)
         columns: dict[str, Column] = {}
         undeclared: dict[str, Column] = {}
         if batch is not None and rows is not None:
@@ -315,15 +319,3 @@ def _omitted(cells: Mapping[str, Cells], columns: Mapping[str, Column]) -> dict[
             if pc.any(rows).as_py():
                 found[name] = rows
     return found
-
-
-def _column_names(frame: pd.DataFrame, stream: str) -> list[str]:
-    names = [str(label) for label in frame.columns]
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise TransformError(
-                f"stream '{stream}': the result has two columns named '{name}'.", "Rename or drop one."
-            )
-        seen.add(name)
-    return names
