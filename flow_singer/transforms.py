@@ -22,6 +22,7 @@ from flow_singer.calls import (
     call_on_batch,
     call_on_rows,
     check_split,
+    dtypes_alone,
 )
 from flow_singer.errors import MessageError, TransformError
 from flow_singer.functions import StreamFunction, WantedStreams
@@ -370,8 +371,12 @@ class Transformer:
                 "along that it does not see.",
                 "Return one table, or let it see all columns: leave columns= out.",
             )
+        function = buffer.function
         for output in result.outputs:
-            self._outputs.write(buffer.function, output, buffer.schema, result.batch)
+            alone = (
+                partial(dtypes_alone, function, result.batch, output.stream) if function.check_split else None
+            )
+            self._outputs.write(function, output, buffer.schema, result.batch, alone=alone)
 
     def _write_empty(self, buffer: Buffer) -> None:
         """A stream without records still has a SCHEMA, so that its table exists."""

@@ -35,7 +35,7 @@ class Cells:
         texts: n JSON texts; null is null.
         property: what describes them; None where no cell has a value and the dtype tells nothing.
         not_finite: how many cells were infinite and are written as null, as JSON has no such number.
-        assumed: whether the property is the input's only because no cell says otherwise: all are null.
+        assumed: whether no cell bears the property out, as all are null.
         strings: whether all are strings, in `texts` without the quotes around them: those are cheaper to
             add when lines are joined.
     """
@@ -92,11 +92,12 @@ def encode_column(values: Any, source: Source | None) -> Cells:
         TransformError: the dtype has no JSON form.
     """
     cells = _encode_by_dtype(values, source)
-    if source is not None and cells.texts.null_count == len(cells.texts):  # they fit as well as before
-        before = dict(source.property.json_schema)
-        if cells.property in (None, before):
-            return replace(cells, property=before, assumed=True)
-    return cells
+    if cells.texts.null_count < len(cells.texts):
+        return cells
+    one = cells.property
+    if one is None and source is not None:  # nothing but nulls: they fit as well as before
+        one = dict(source.property.json_schema)
+    return replace(cells, property=one, assumed=one is not None)
 
 
 def _encode_by_dtype(values: Any, source: Source | None) -> Cells:
@@ -136,11 +137,12 @@ def _encode_integers(values: pa.Array, source: Source | None) -> Cells:
     texts = values.cast(TEXT)
     column = source.cells_of("integer") if source else None
     if column is not None and column.as_json:
-        texts = _restore(texts, "integer", column, _equal_integers(values, column))
+        texts = _restore(texts, "integer", column, equal_integers(values, column))
     return Cells(texts, _kept(source, "integer", "number", "decimal", type="integer") or inferred("integer"))
 
 
-def _equal_integers(values: pa.Array, column: Column) -> pa.Array:
+def equal_integers(values: pa.Array, column: Column) -> pa.Array:
+    """Where integers are those of a carrier."""
     before = to_array("integer", column)
     if before.dtype == object:
         same = [a == b for a, b in zip(values.to_pylist(), before, strict=True)]

@@ -24,6 +24,7 @@ from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_col
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
+from flow_singer.tabular.steady import Alone, integers_alone, steady
 from flow_singer.tabular.table import table_of
 from flow_singer.tabular.unboxed import take_back
 from flow_singer.tabular.unread import without_members
@@ -66,6 +67,7 @@ class OutputStream:
         batch: Batch | None,
         *,
         is_whole: bool = False,
+        alone: Alone | None = None,
     ) -> list[bytes | memoryview]:
         """Write a frame.
 
@@ -74,6 +76,7 @@ class OutputStream:
             schema: SCHEMA of the stream it came from, None for a stream that a function made up.
             batch: the records it came from; rows are matched to them by the frame's index.
             is_whole: whether no two rows may share a key, but for those that did so before.
+            alone: shows the function one record of the batch again, where a null may have changed a dtype.
 
         Returns:
             Blocks of message lines: SCHEMA where it is new, then n RECORDs.
@@ -84,6 +87,7 @@ class OutputStream:
         table = table_of(frame, self.name)
         arrays = table.arrays
         self.notes.update(dict.fromkeys(table.notes))
+        returned = dict(arrays)
         emptied = {} if schema is None else take_back(arrays, schema)
         rows = None
         if batch is not None:
@@ -110,6 +114,10 @@ class OutputStream:
                 shown = batch.shown.get(name) if batch is not None and isinstance(rows, slice) else None
                 pool = batch.columns.get(name) if batch is not None and rows is None else None
                 source = Source(schema.properties[name], columns.get(name), shown, pool)
+            known = self._schema.known(name)
+            if known is None:
+                array = integers_alone(array, name, source, rows, alone)
+            array, source = steady(array, returned[name], source, known)
             try:
                 cells[name] = encode_column(array, source)
             except TransformError as exc:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flow_singer.errors import TransformError
 from flow_singer.schema import (
+    Property,
     StreamSchema,
     inferred,
     read_property,
@@ -37,8 +38,9 @@ class OutputSchema:
         self._declared: dict[str, Any] = dict(declared or {})
         self._valueless: dict[str, None] = {}
         self._assumed: set[str] = set()
-        """Columns that have only had nulls, and so have the property of the input."""
+        """Columns that have only had nulls: what is said of them is only assumed."""
         self._inputs: dict[str, StreamSchema] = {}
+        self._read: dict[str, tuple[dict[str, Any], Property]] = {}
         self._came: dict[str, None] = {}
         """Names in the order of the SCHEMAs, where a function does not see all of a stream."""
         self._lacking: set[str] = set()
@@ -75,6 +77,17 @@ class OutputSchema:
             self.properties[name] = inferred("string")
         self._valueless.clear()
         return bool(pending)
+
+    def known(self, name: str) -> Property | None:
+        """What a column has been so far, or is declared to be; None where nothing tells."""
+        one = self._declared.get(name, None if name in self._assumed else self.properties.get(name))
+        if one is None:
+            return None
+        before, read = self._read.get(name, (None, None))
+        if before != one or read is None:
+            read = read_property(name, one, self._root)
+            self._read[name] = one, read
+        return read
 
     def learn(self, name: str, found: dict[str, Any] | None, *, assumed: bool = False) -> None:
         """Take the property that describes a column's values; None where it has none.
