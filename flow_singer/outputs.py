@@ -97,7 +97,9 @@ class Outputs:
             writer.declare(output.properties, output.key)
         before = writer.records
         try:
-            blocks = writer.write_frame(output.frame, schema, batch, is_whole=is_whole, alone=alone)
+            blocks = writer.write_frame(
+                output.frame, schema, batch, is_whole=is_whole, lacking=output.lacking, alone=alone
+            )
         except TransformError as exc:
             raise TransformError(f"{function.where}: {exc.message}", exc.hint) from exc
         self.write_blocks(writer, blocks, writer.records - before)

@@ -27,12 +27,14 @@ class Output:
         frame: n rows.
         properties: properties that the function declared beside its data.
         key: key that it declared beside its data.
+        lacking: of rows given as dicts, per column the rows that lack its key: so do their records.
     """
 
     stream: str | None
     frame: pd.DataFrame
     properties: Mapping[str, Any] = field(default_factory=dict)
     key: list[str] | None = None
+    lacking: Mapping[str, list[bool]] = field(default_factory=dict)
 
 
 def outputs_of(result: object, function: StreamFunction, columns: Iterable[str]) -> Iterator[Output]:
@@ -69,7 +71,7 @@ def _single(result: object, function: StreamFunction, columns: list[str]) -> Ite
         return
     if isinstance(result, pd.DataFrame):
         # Of no rows, pandas knows no columns.
-        yield Output(None, result if any(result.shape) else _rows_to_frame((), function, columns))
+        yield Output(None, result) if any(result.shape) else _output_of_rows([], function, columns)
         return
     if (
         isinstance(result, tuple)
@@ -84,14 +86,13 @@ def _single(result: object, function: StreamFunction, columns: list[str]) -> Ite
         return
     if isinstance(result, (str, bytes, Mapping, *NO_TABLE)) or not isinstance(result, Iterable):
         raise unusable(result, function)
-    yield Output(None, _rows_to_frame(result, function, columns))
+    yield _output_of_rows(result, function, columns)
 
 
-def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[str]) -> pd.DataFrame:
+def _output_of_rows(rows: Iterable[Any], function: StreamFunction, columns: list[str]) -> Output:
     rows = list(rows)
     if rows and all(isinstance(row, pd.DataFrame) for row in rows):
-        joined: pd.DataFrame = pd.concat(rows)
-        return joined
+        return Output(None, pd.concat(rows))
     records: list[dict[Any, Any]] = []
     for row in rows:
         if isinstance(row, Mapping):
@@ -120,7 +121,8 @@ def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[
     frame = pd.DataFrame(data)
     # Labels beyond any batch, so that these rows are not taken for the batch's own.
     frame.index = unknown_rows(len(records))
-    return frame
+    lacking = {name: [name not in record for record in records] for name in names}
+    return Output(None, frame, lacking={name: rows for name, rows in lacking.items() if any(rows)})
 
 
 def unusable(value: object, function: StreamFunction) -> TransformError:

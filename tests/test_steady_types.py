@@ -11,12 +11,12 @@ from pushed import INTEGER, NUMBER, TEXT, Pushed, functions_of, push, record, re
 
 DATE = {"type": ["null", "string"], "format": "date"}
 BOOLEAN = {"type": ["null", "boolean"]}
-STREAM = schema("s", {"id": INTEGER, "due": DATE, "s": TEXT, "n": INTEGER, "x": NUMBER}, ["id"])
+STREAM = schema("s", {"id": INTEGER, "due": DATE, "s": TEXT, "n": INTEGER, "x": NUMBER, "o": {}}, ["id"])
 ROWS = [
-    {"id": 1, "due": "2024-02-29", "s": "yes", "n": 3, "x": 2.0},
-    {"id": 2, "due": None, "s": None, "n": None, "x": None},
-    {"id": 3, "due": "2025-03-01", "s": "no", "n": 5, "x": 4.5},
-    {"id": 4, "due": "2026-03-01", "s": "yes", "n": 7, "x": 6.0},
+    {"id": 1, "due": "2024-02-29", "s": "yes", "n": 3, "x": 2.0, "o": {"id": 1}},
+    {"id": 2, "due": None, "s": None, "n": None, "x": None, "o": None},
+    {"id": 3, "due": "2025-03-01", "s": "no", "n": 5, "x": 4.5, "o": {"id": 3}},
+    {"id": 4, "due": "2026-03-01", "s": "yes", "n": 7, "x": 6.0, "o": {"id": 4}},
 ]
 ORDERS = {
     "null later": [0, 2, 1, 3],
@@ -39,6 +39,8 @@ INTEGERS = {
     "count": "df['s'].str.count('e')",
     "days": "(df['due'] - pd.Timestamp('2024-01-01')).dt.days",
     "factor": "df['n'].astype('Int64') * 2",
+    "nested": "df['o'].str['id']",
+    "merge": "df.merge(pd.DataFrame({'s': ['yes', 'no'], 'w': [1, 2]}), on='s', how='left')['w']",
     "where": "df['due'].dt.year.where(df['id'] != 3)",
 }
 

@@ -26,6 +26,7 @@ from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
 from flow_singer.tabular.steady import Alone, integers_alone, steady
 from flow_singer.tabular.table import table_of
+from flow_singer.tabular.text import TEXT
 from flow_singer.tabular.unboxed import take_back
 from flow_singer.tabular.unread import without_members
 
@@ -67,6 +68,7 @@ class OutputStream:
         batch: Batch | None,
         *,
         is_whole: bool = False,
+        lacking: Mapping[str, Sequence[bool]] | None = None,
         alone: Alone | None = None,
     ) -> list[bytes | memoryview]:
         """Write a frame.
@@ -76,6 +78,7 @@ class OutputStream:
             schema: SCHEMA of the stream it came from, None for a stream that a function made up.
             batch: the records it came from; rows are matched to them by the frame's index.
             is_whole: whether no two rows may share a key, but for those that did so before.
+            lacking: per column that has such rows at all, those that have no such key and no value.
             alone: shows the function one record of the batch again, where a null may have changed a dtype.
 
         Returns:
@@ -131,6 +134,10 @@ class OutputStream:
             gone = [name for name in batch.schema.properties if name not in cells]
             gone += [name for name, cell in cells.items() if cell.property is None]
             rest = without_members(rest, gone) if gone else rest
+        for name in (lacking or {}).keys() - {*self.key_properties}:
+            one = columns.get(name) or Column(pa.nulls(len(frame), TEXT), as_json=True)
+            absent = pa.array((lacking or {})[name], pa.bool_())
+            columns[name] = one._replace(absent=absent if one.absent is None else pc.or_(absent, one.absent))
         nowhere = rows.is_null() if isinstance(rows, pa.Array) else None
         blocks = self._write(
             cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere, rest

@@ -71,7 +71,7 @@ def integers_alone(
         rows: the records the n rows came from.
         alone: shows one of them; None where the function is not to be called again.
     """
-    if alone is None or rows is None or (source is not None and source.property.kind in _NUMBERS):
+    if alone is None or rows is None or (source is not None and _allows_numbers(source.property)):
         return values
     if not isinstance(values, pd.arrays.NumpyExtensionArray) or values.dtype.kind != "f":
         return values
@@ -82,6 +82,10 @@ def integers_alone(
     position = row if isinstance(rows, slice) else rows[row].as_py()
     dtype = None if position is None else alone(position).get(name)
     return found if dtype is not None and pd.api.types.is_integer_dtype(dtype) else values
+
+
+def _allows_numbers(one: Property) -> bool:
+    return not one.types or bool({"integer", "number"} & one.types)
 
 
 def _is_unchanged(values: Any, source: Source) -> bool:

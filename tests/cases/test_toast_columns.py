@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from pushed import INTEGER, TEXT, functions_of, push, records, schema
 
+from flow_singer.errors import TransformError
+
 KEPT = {"id": INTEGER, "status": TEXT}
 FULL = {**KEPT, "body": TEXT}
 NEW = [{"id": 1, "status": "new", "body": "long text"}, {"id": 2, "status": "new", "body": None}]
@@ -97,3 +99,27 @@ def test_a_schema_without_records_between_changes_nothing(tmp_path: Path, form: 
         functions_of(FORMS[form], tmp_path), full + records("docs", NEW) + kept + full + records("docs", LAST)
     )
     assert out.records("docs") == [*NEW, *LAST]
+
+
+@pytest.mark.parametrize("size", [1, 2, 10])
+@pytest.mark.parametrize("key", [["id"], []], ids=["key", "no key"])
+def test_a_dict_without_a_key_makes_a_record_without_it(tmp_path: Path, size: int, key: list[str]) -> None:
+    """As that of a row function does: the function may leave out what did not change."""
+    code = (
+        "def docs(df):\n    for row in df.to_dict('records'):\n"
+        "        yield {k: v for k, v in row.items() if k != 'body' or v == v and v is not None}\n"
+    )
+    rows = [NEW[0], READ[1], {**LAST[0], "body": "c"}]
+    data = schema("docs", FULL, key) + records("docs", [{"body": None, **row} for row in rows])
+    out = push(functions_of(code, tmp_path), data, batch_records=size)
+    assert out.records("docs") == rows
+    assert out.properties("docs") == FULL
+
+
+def test_a_dict_without_the_key_property_is_an_error(tmp_path: Path) -> None:
+    code = "def docs(df):\n    return [{'id': 1, 'status': 'a'}, {'status': 'b'}]\n"
+    with pytest.raises(TransformError, match="key column 'id' is null in 1 rows"):
+        push(
+            functions_of("@transform(batch=True)\n" + code, tmp_path),
+            schema("docs", FULL, ["id"]) + records("docs", NEW),
+        )
