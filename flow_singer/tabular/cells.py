@@ -6,10 +6,7 @@ dtype decides; a cell that did not change is written with the text it came with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,67 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
-from flow_singer.schema import Kind, Property, inferred, read_property
+from flow_singer.schema import inferred, read_property
 from flow_singer.tabular.batch import Column, json_texts
-from flow_singer.tabular.decode import decode_texts, encode_all
-from flow_singer.tabular.frames import exact_integers, plain_array, source_texts, to_array
+from flow_singer.tabular.frames import to_array
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.objects import encode_each, is_missing
+from flow_singer.tabular.objectcells import encode_nested, encode_objects
 from flow_singer.tabular.text import TEXT, escaped, join, quoted
-
-
-@dataclass(frozen=True)
-class Cells:
-    """One column, ready to be written.
-
-    Attributes:
-        texts: n JSON texts; null is null.
-        property: what describes them; None where no cell has a value and the dtype tells nothing.
-        not_finite: how many cells were infinite and are written as null, as JSON has no such number.
-        assumed: whether no cell bears the property out, as all are null.
-        strings: whether all are strings, in `texts` without the quotes around them: those are cheaper to
-            add when lines are joined.
-    """
-
-    texts: pa.Array
-    property: dict[str, Any] | None
-    not_finite: int = 0
-    strings: bool = False
-    assumed: bool = False
-
-    def to_json(self) -> pa.Array:
-        """n JSON texts; null is null."""
-        return join('"', self.texts, '"') if self.strings else self.texts
-
-
-@dataclass(frozen=True)
-class Source:
-    """The input column of the same name.
-
-    Attributes:
-        property: its property in the input SCHEMA.
-        column: its carrier, the n cells matched to the output's; None where nothing tells which is which.
-        shown: what a frame showed of these n cells, where that is known.
-        pool: its carrier with the cells of the whole batch, where nothing tells which is which.
-    """
-
-    property: Property
-    column: Column | None
-    shown: np.ndarray | None = None
-    pool: Column | None = None
-
-    def plain(self, column: Column) -> np.ndarray:
-        """What a frame shows of dates or numbers: datetime64s in UTC, or floats."""
-        if self.shown is not None:
-            return self.shown
-        shown = plain_array(to_array(self.property.kind, column))
-        if shown is None:
-            raise TypeError(f"a column of kind {self.property.kind} shows neither dates nor floats")
-        return shown
-
-    def cells_of(self, *kinds: Kind) -> Column | None:
-        """The carrier, where the rows are matched and the kind is one of `kinds`."""
-        return self.column if self.property.kind in kinds else None
+from flow_singer.tabular.written import Cells, Source, equal_integers, kept_property, restored
 
 
 def encode_column(values: Any, source: Source | None) -> Cells:
@@ -102,7 +45,7 @@ def encode_column(values: Any, source: Source | None) -> Cells:
 
 def _encode_by_dtype(values: Any, source: Source | None) -> Cells:
     if isinstance(values, JsonArray):
-        return _encode_nested(values, source)
+        return encode_nested(values, source)
     dtype = values.dtype
     if isinstance(dtype, pd.SparseDtype):
         return encode_column(pd.array(np.asarray(values)), source)
@@ -124,7 +67,7 @@ def _encode_by_dtype(values: Any, source: Source | None) -> Cells:
     if dtype.kind == "M":
         return _encode_stamps(np.asarray(values), source, aware=False)
     if dtype.kind == "O" or isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype) or dtype.kind == "m":
-        return _encode_objects(np.asarray(values, dtype=object).tolist(), source)
+        return encode_objects(np.asarray(values, dtype=object).tolist(), source)
     raise TransformError(
         f"A column of dtype {dtype} has no JSON form.", "Convert it in the function, for example to text."
     )
@@ -137,17 +80,10 @@ def _encode_integers(values: pa.Array, source: Source | None) -> Cells:
     texts = values.cast(TEXT)
     column = source.cells_of("integer") if source else None
     if column is not None and column.as_json:
-        texts = _restore(texts, "integer", column, equal_integers(values, column))
-    return Cells(texts, _kept(source, "integer", "number", "decimal", type="integer") or inferred("integer"))
-
-
-def equal_integers(values: pa.Array, column: Column) -> pa.Array:
-    """Where integers are those of a carrier."""
-    before = to_array("integer", column)
-    if before.dtype == object:
-        same = [a == b for a, b in zip(values.to_pylist(), before, strict=True)]
-        return pa.array(same, pa.bool_())
-    return pc.equal(values, pa.array(before, pa.int64(), from_pandas=True))
+        texts = restored(texts, "integer", column, equal_integers(values, column))
+    return Cells(
+        texts, kept_property(source, "integer", "number", "decimal", type="integer") or inferred("integer")
+    )
 
 
 def _encode_floats(values: np.ndarray, source: Source | None) -> Cells:
@@ -169,12 +105,12 @@ def _encode_floats(values: np.ndarray, source: Source | None) -> Cells:
         same = (before == values) | (np.isnan(before) & missing)
         if same.all():
             return Cells(column.values, dict(source.property.json_schema))
-        texts = _restore(float_texts(values, ~finite), "number", column, pa.array(same))
+        texts = restored(float_texts(values, ~finite), "number", column, pa.array(same))
     else:
         texts = float_texts(values, ~finite)
     if bool(missing.all()) and (len(values) if source is None else source.property.kind != "number"):
         return Cells(texts, None)
-    return Cells(texts, _kept(source, "number", type="number") or inferred("number"), not_finite)
+    return Cells(texts, kept_property(source, "number", type="number") or inferred("number"), not_finite)
 
 
 def _same_as_floats(values: np.ndarray, column: Column | None) -> np.ndarray:
@@ -196,7 +132,7 @@ def float_texts(values: np.ndarray, mask: np.ndarray) -> pa.Array:
 
 
 def _encode_booleans(values: pa.Array, source: Source | None) -> Cells:
-    return Cells(values.cast(TEXT), _kept(source, "boolean", type="boolean") or inferred("boolean"))
+    return Cells(values.cast(TEXT), kept_property(source, "boolean", type="boolean") or inferred("boolean"))
 
 
 def arrow_text(values: Any) -> pa.Array:
@@ -210,7 +146,7 @@ def arrow_text(values: Any) -> pa.Array:
 
 
 def _encode_text(texts: pa.Array, source: Source | None) -> Cells:
-    kept = _kept(source, "string", type="string")
+    kept = kept_property(source, "string", type="string")
     column = source.cells_of("decimal-text") if source else None
     if source and column is not None and texts.equals(column.values):
         kept = dict(source.property.json_schema)
@@ -240,13 +176,13 @@ def _encode_stamps(stamps: np.ndarray, source: Source | None, *, aware: bool) ->
     else:
         texts = join('"', pc.strftime(arrow, "%Y-%m-%dT%H:%M:%S").cast(TEXT), "Z" if aware else "", '"')
     if source and column is not None and same is not None:
-        texts = _restore(texts, source.property.kind, column, pa.array(same))
+        texts = restored(texts, source.property.kind, column, pa.array(same))
     elif source and source.pool is not None and (is_date or (aware and kind == "date-time")):
         texts = _spelt(texts, stamps, source)
     if kind == "date-time" and aware:
-        return Cells(texts, _kept(source, "date-time"))
+        return Cells(texts, kept_property(source, "date-time"))
     if is_date:
-        return Cells(texts, _kept(source, "date"))
+        return Cells(texts, kept_property(source, "date"))
     return Cells(texts, inferred("string", format="date-time"))
 
 
@@ -281,7 +217,7 @@ def _encode_category(values: Any, source: Source | None) -> Cells:
     texts = categories.texts.take(codes)
     kept = None
     if categories.property is not None:
-        kept = _kept(source, read_property("", categories.property).kind)
+        kept = kept_property(source, read_property("", categories.property).kind)
     return Cells(texts, kept or categories.property, categories.not_finite, categories.strings)
 
 
@@ -298,210 +234,11 @@ def _encode_arrow(values: pa.Array | pa.ChunkedArray, source: Source | None) -> 
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _encode_text(values.cast(TEXT), source)
     if pa.types.is_decimal(kind):
-        return _encode_objects(values.to_pylist(), source)
+        return encode_objects(values.to_pylist(), source)
     if pa.types.is_timestamp(kind):
         plain = values.cast(pa.timestamp(kind.unit)).to_numpy(zero_copy_only=False)
         return _encode_stamps(plain, source, aware=kind.tz is not None)
     if pa.types.is_date(kind):
         texts = quoted(values.cast(pa.date32()).cast(TEXT))
-        return Cells(texts, _kept(source, "date") or inferred("string", format="date"))
-    return _encode_objects(values.to_pylist(), source)
-
-
-def _encode_nested(values: JsonArray, source: Source | None) -> Cells:
-    """Nested values leave as the text they came with, but for those that were changed, also inside."""
-    texts = values.texts
-    column = source.cells_of("json") if source else None
-    if not values.is_untouched:
-        cells = values.objects.tolist()
-        before = decode_texts(texts)
-        if (found := encode_all(cells)) == b"" or found != encode_all(before):
-            encoded, types, formats = encode_each(cells)
-            now = pa.array(encoded, TEXT)
-            same = pc.equal(now, pa.array(encode_each(before)[0], TEXT)).fill_null(False)
-            texts = pc.if_else(same, texts, now)
-            if column is not None:
-                texts = _respelt(texts, column.values)
-            if "number" in types and "integer" not in types:  # of integers, pandas makes floats to hold NaN
-                types = types - {"number"} | _types_of(texts) & {"integer", "number"}
-            if source is None or not _fits(source.property, types, formats):
-                return Cells(texts, _inferred(types, formats) if types else None)
-        elif column is not None:
-            texts = _respelt(texts, column.values)
-    if source is not None and source.property.kind == "json":
-        return Cells(texts, dict(source.property.json_schema))
-    types = _types_of(texts)
-    return Cells(texts, _inferred(types, {None}) if types else None)
-
-
-def _respelt(texts: pa.Array, before: pa.Array) -> pa.Array:
-    """Values that pandas made a column anew of, as they came where they still say the same: `1.50` inside."""
-    rows = np.flatnonzero(pc.not_equal(texts, before).fill_null(False).to_numpy(zero_copy_only=False))
-    if not len(rows):
-        return texts
-    some = pa.array(rows)
-    now, then = (
-        encode_each([_whole(cell) for cell in decode_texts(column.take(some))])[0]
-        for column in (texts, before)
-    )
-    same = np.zeros(len(texts), dtype=bool)
-    same[rows] = [a == b for a, b in zip(now, then, strict=True)]
-    return pc.if_else(pa.array(same), before, texts)
-
-
-def _whole(cell: Any) -> Any:
-    """A float as the integer that pandas may have made it of."""
-    return int(cell) if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53 else cell
-
-
-def _types_of(texts: pa.Array) -> set[str]:
-    """The JSON types in a column of JSON texts, by how each begins."""
-    starts = pc.unique(pc.utf8_slice_codeunits(texts, 0, 1)).to_pylist()
-    types = {_BY_START.get(start, "number") for start in starts if start is not None}
-    if (
-        "number" in types
-        and pc.all(pc.match_substring_regex(texts, r"^(-?\d+|[^-\d].*)$"), min_count=0).as_py()
-    ):
-        types = (types - {"number"}) | {"integer"}
-    return types
-
-
-_BY_START = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean"}
-
-
-def _encode_objects(cells: list[Any], source: Source | None) -> Cells:
-    if source is not None and source.property.kind == "date" and all(map(_is_no_time, cells)):
-        cells = [cell.date() if _is_stamp(cell) else cell for cell in cells]
-    encoded, types, formats = encode_each(cells)
-    texts = pa.array(encoded, TEXT)
-    if source is None:
-        if not types:
-            return Cells(texts, None)
-        return Cells(texts, _inferred(types, formats))
-    kind = source.property.kind
-    if kind == "decimal-text" and types <= _OF_DECIMAL_TEXT:
-        texts = pc.if_else(pc.starts_with(texts, '"'), texts, join('"', texts, '"'))
-    column = source.column
-    if column is not None and source_texts(kind, column) is not None:
-        texts = _restore(texts, kind, column, _same_objects(texts, cells, kind, column))
-    if _fits(source.property, types, formats):
-        return Cells(texts, dict(source.property.json_schema))
-    return Cells(texts, _inferred(types, formats))
-
-
-def _is_stamp(cell: object) -> bool:
-    return isinstance(cell, datetime) and not is_missing(cell)
-
-
-def _is_no_time(cell: Any) -> bool:
-    """False for a datetime that no date holds."""
-    return not _is_stamp(cell) or (cell.tzinfo is None and cell.time() == time())
-
-
-def _same_objects(texts: pa.Array, cells: list[Any], kind: Kind, column: Column) -> pa.Array:
-    """Where an object is still what its text says; compared as JSON, so that 1, 1.0 and true differ."""
-    if kind == "integer":  # 1e23 and 10**23 are one value
-        integers = exact_integers(column.values)
-        same = [type(a) is type(b) and a == b for a, b in zip(cells, integers, strict=True)]
-        return pa.array(same, pa.bool_())
-    if kind in ("decimal", "decimal-text"):
-        before = to_array(kind, column)
-        same = [a is b or a == b for a, b in zip(cells, before, strict=True)]
-        return pa.array(same, pa.bool_())
-    fresh = decode_texts(column.values if column.as_json else quoted(column.values))
-    if kind == "number" or (kind in ("date", "date-time") and not column.as_json):
-        # A cell is what the frame showed, or the text behind it.
-        shown = pd.Series(to_array(kind, column)).astype(object).tolist()
-        if kind == "date":
-            shown = [one.date() if one is not pd.NaT else one for one in shown]
-        same = [_is_shown(cell, one, text) for cell, one, text in zip(cells, shown, fresh, strict=True)]
-        nothing = pc.and_(texts.is_null(), column.values.is_null())
-        return pc.or_(pa.array(same, pa.bool_()), nothing)
-    canonical, _, _ = encode_each(fresh)
-    before_texts = pa.array(canonical, TEXT)
-    same = pc.equal(texts, before_texts).fill_null(False)
-    return pc.or_(same, pc.and_(texts.is_null(), before_texts.is_null()))
-
-
-def _is_shown(cell: object, shown: object, text: object) -> bool:
-    if isinstance(cell, str):
-        return cell == text
-    return cell is shown or (isinstance(cell, float | date) and bool(cell == shown))
-
-
-def _fits(one: Property, types: set[str], formats: set[str | None]) -> bool:
-    match one.kind:
-        case "json":
-            return not one.types or types <= one.types or (types == {"integer"} and "number" in one.types)
-        case "decimal" | "number" | "decimal-text":
-            return types <= (_OF_DECIMAL_TEXT if one.kind == "decimal-text" else {"integer", "number"})
-        case "integer" | "boolean":
-            return types <= {one.kind}
-        case "date-time" | "date":
-            return types <= {"string"} and formats <= {one.kind, None}
-    return types <= {"string"}
-
-
-_OF_DECIMAL_TEXT = frozenset({"integer", "number", "string"})  # `n/a` stays a text beside Decimals
-
-
-def _inferred(types: set[str], formats: set[str | None]) -> dict[str, Any]:
-    names = sorted(types - {"integer"} if "number" in types else types)
-    keywords: dict[str, Any] = {}
-    if types == {"string"} and len(formats) == 1 and None not in formats:
-        keywords["format"] = next(iter(formats))
-    if "array" in types:
-        keywords["items"] = {}
-    return inferred(names, **keywords)
-
-
-# --------------------------------------------------------------------------------------------- source
-
-
-def _kept(source: Source | None, *kinds: Kind, type: str | None = None) -> dict[str, Any] | None:
-    """The input property, where its kind is one of `kinds`, or it allows several types and `type` among them."""
-    if source is None:
-        return None
-    one = source.property
-    if one.kind in kinds or (type and one.kind == "json" and _fits(one, {type}, {None})):
-        return dict(one.json_schema)
-    return None
-
-
-def _restore(texts: pa.Array, kind: Kind, column: Column, same: pa.Array) -> pa.Array:
-    before = source_texts(kind, column)
-    return texts if before is None else pc.if_else(same.fill_null(False), before, texts)
-
-
-def encode_values(values: Sequence[Any], one: Property | None) -> Cells:
-    """Write one column of plain Python values, as row functions return them."""
-    kinds = set(map(type, values))
-    kinds.discard(type(None))
-    only = kinds.pop() if len(kinds) == 1 else None
-    types: set[str]
-    formats: set[str | None]
-    try:
-        if only is str:
-            types, formats, texts = {"string"}, {None}, quoted(pa.array(values, TEXT))
-        elif only is int:
-            types, formats, texts = {"integer"}, set(), pa.array(values, pa.int64()).cast(TEXT)
-        elif only is bool:
-            types, formats, texts = {"boolean"}, set(), pa.array(values, pa.bool_()).cast(TEXT)
-        else:
-            only = None
-    except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):
-        only = None
-    if only is None:
-        encoded, types, formats = encode_each(values)
-        texts = pa.array(encoded, TEXT)
-        if one is not None and "integer" in one.types and "number" in types and _are_whole(texts):
-            types = types - {"number"} | {"integer"}
-    if one is not None and _fits(one, types, formats):
-        return Cells(texts, dict(one.json_schema), assumed=not types)
-    return Cells(texts, _inferred(types, formats) if types else None)
-
-
-def _are_whole(texts: pa.Array) -> bool:
-    """Whether every number among JSON texts is an integer, however it is written: `1.0`, `1e3`."""
-    numbers = map(Decimal, texts.filter(pc.match_substring_regex(texts, r"^-?\d")).to_pylist())
-    return all(number == number.to_integral_value() for number in numbers)
+        return Cells(texts, kept_property(source, "date") or inferred("string", format="date"))
+    return encode_objects(values.to_pylist(), source)

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
-from flow_singer.schema import StreamSchema
+from flow_singer.schema import Property, StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
-from flow_singer.tabular.cells import Cells, Source, encode_column, encode_values
+from flow_singer.tabular.cells import encode_column
 from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_column, take_undeclared
+from flow_singer.tabular.objectcells import encode_values
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
@@ -29,6 +30,7 @@ from flow_singer.tabular.table import table_of
 from flow_singer.tabular.text import TEXT
 from flow_singer.tabular.unboxed import take_back
 from flow_singer.tabular.unread import without_members
+from flow_singer.tabular.written import Cells, Source
 
 
 class OutputStream:
@@ -114,9 +116,7 @@ class OutputStream:
         for name, array in arrays.items():
             source = None
             if schema is not None and name in schema.properties:
-                shown = batch.shown.get(name) if batch is not None and isinstance(rows, slice) else None
-                pool = batch.columns.get(name) if batch is not None and rows is None else None
-                source = Source(schema.properties[name], columns.get(name), shown, pool)
+                source = _source_of(schema.properties[name], batch, rows, columns.get(name))
             known = self._schema.known(name)
             if known is None:
                 array = integers_alone(array, name, source, rows, alone)
@@ -127,6 +127,8 @@ class OutputStream:
                 raise TransformError(
                     f"stream '{self.name}', column '{name}': {exc.message}", exc.hint
                 ) from exc
+            if source is not None and source.pool is not None and cells[name].texts.null_count:
+                self._note_lost_texts(source)
         rest = None
         if batch is not None and rows is not None and batch.rest is not None:
             rest = batch.rest if isinstance(rows, slice) else batch.rest.take(rows)
@@ -134,10 +136,9 @@ class OutputStream:
             gone = [name for name in batch.schema.properties if name not in cells]
             gone += [name for name, cell in cells.items() if cell.property is None]
             rest = without_members(rest, gone) if gone else rest
-        for name in (lacking or {}).keys() - {*self.key_properties}:
-            one = columns.get(name) or Column(pa.nulls(len(frame), TEXT), as_json=True)
-            absent = pa.array((lacking or {})[name], pa.bool_())
-            columns[name] = one._replace(absent=absent if one.absent is None else pc.or_(absent, one.absent))
+        for name, absent in (lacking or {}).items():
+            if name not in self.key_properties:
+                columns[name] = _with_absent(columns.get(name), pa.array(absent, pa.bool_()))
         nowhere = rows.is_null() if isinstance(rows, pa.Array) else None
         blocks = self._write(
             cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere, rest
@@ -145,6 +146,17 @@ class OutputStream:
         if is_whole and self.key_properties:
             self._check_unique({name: cell.texts for name, cell in cells.items()}, batch)
         return blocks
+
+    def _note_lost_texts(self, source: Source) -> None:
+        """Tell of texts that are no date, where nothing tells which rows they belong to."""
+        one, pool = source.property, source.pool
+        if pool is None or pool.as_json or one.kind not in ("date", "date-time"):
+            return
+        if int(np.isnat(source.plain(pool)).sum()) > pool.values.null_count:
+            self.notes[
+                f"Stream '{self.name}', column '{one.name}': texts that are no date became null, as nothing tells "
+                "the records that rows of the result came from. Keep the index of the frame, or its key."
+            ] = None
 
     def _check_unread(self, schema: StreamSchema, names: Collection[str], rows: Rows | None) -> None:
         """Make sure that each row has one record to take from what the function did not see."""
@@ -322,6 +334,22 @@ def _repeated_rows(key: Sequence[pa.Array]) -> list[int]:
     """Rows whose key stands in an earlier row, too."""
     frame = pd.DataFrame({position: texts.to_pandas() for position, texts in enumerate(key)})
     return [int(row) for row in np.flatnonzero(frame.duplicated())]
+
+
+def _source_of(one: Property, batch: Batch | None, rows: Rows | None, column: Column | None) -> Source:
+    """Where the cells of a column may have come from."""
+    if batch is None:
+        return Source(one, None)
+    if rows is None:
+        return Source(one, None, pool=batch.columns.get(one.name))
+    return Source(one, column, batch.shown.get(one.name) if isinstance(rows, slice) else None)
+
+
+def _with_absent(column: Column | None, absent: pa.BooleanArray) -> Column:
+    """The column, with more rows that lack its key."""
+    if column is None:
+        return Column(pa.nulls(len(absent), TEXT), as_json=True, absent=absent)
+    return column._replace(absent=absent if column.absent is None else pc.or_(absent, column.absent))
 
 
 def _omitted(cells: Mapping[str, Cells], columns: Mapping[str, Column]) -> dict[str, pa.Array]:

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.schema import Property, read_property
-from flow_singer.tabular.cells import Source, equal_integers
 from flow_singer.tabular.matching import Rows
 from flow_singer.tabular.unboxed import EXACT, unboxed
+from flow_singer.tabular.written import Source, equal_integers
 
 Alone = Callable[[int], Mapping[str, Any]]
 """Shows a function one record of its batch alone, and says the dtypes of the columns that it makes of it."""

@@ -196,3 +196,14 @@ def test_half_a_batch_of_dates_with_nulls_is_no_other_result(tmp_path: Path) -> 
     data += "".join(f'{{"type":"RECORD","stream":"s","record":{one}}}\n' for one in lines).encode()
     out = push(functions_of(code, tmp_path), data)
     assert [exact(one)["record"] for one in out.lines[1:]] == [exact(one) for one in lines]
+
+
+def test_a_text_that_is_no_date_and_is_lost_is_told(tmp_path: Path) -> None:
+    code = "@transform(batch=True)\ndef s(df):\n    return [{'due': row.due} for row in df.itertuples() if row.id != 1]\n"
+    data = schema("s", PROPERTIES)
+    data += "".join(
+        f'{{"type":"RECORD","stream":"s","record":{one}}}\n' for one in [FULL, ODD, OTHER]
+    ).encode()
+    out = push(functions_of(code, tmp_path), data)
+    assert out.records("s") == [{"due": None}, {"due": "2024-03-02"}]
+    assert any("column 'due': texts that are no date became null" in note for note in out.notices)
