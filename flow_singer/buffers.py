@@ -46,6 +46,7 @@ class Buffer:
         since: when the oldest of them came.
         seen: whether any record of this stream ever came.
         spool: keeps them to the end, where the function needs every row.
+        met: names of the properties that any SCHEMA of this stream had.
     """
 
     schema: StreamSchema
@@ -57,6 +58,7 @@ class Buffer:
     since: float = 0.0
     seen: bool = False
     spool: Spool | None = None
+    met: set[str] = field(default_factory=set)
 
     @property
     def oldest_line(self) -> int | None:

@@ -29,6 +29,7 @@ from flow_singer.results import Output, outputs_of
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
 from flow_singer.tabular.rows import RowBatch
+from flow_singer.tabular.table import table_of
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,27 @@ def _fails(function: StreamFunction, batch: Batch) -> bool:
     except TransformError:
         return True
     return False
+
+
+def dtypes_alone(function: StreamFunction, batch: Batch, stream: str | None, row: int) -> dict[str, Any]:
+    """The dtypes of the columns that a function makes of one record of a batch.
+
+    Args:
+        function: one of mode `batch` that does not look across rows.
+        batch: the records.
+        stream: the name of the output, None for the input's.
+        row: of the record among them.
+    """
+    try:
+        outputs = call_on_frame(function, slice_batch(batch, row, row + 1))
+    except TransformError:
+        return {}
+    return {
+        name: cells.dtype
+        for output in outputs
+        if output.stream == stream
+        for name, cells in table_of(output.frame, function.name).arrays.items()
+    }
 
 
 def call_on_rows(

@@ -42,6 +42,7 @@ class Notices:
 
     def finish(self, outputs: Iterable[OutputStream]) -> list[str]:
         """All that is to be said."""
+        outputs = list(outputs)
         dropped = [
             f"Stream '{stream}': {_records(count)} dropped by {where}."
             for (stream, where), count in self._dropped.items()
@@ -57,7 +58,8 @@ class Notices:
             for output in outputs
             for name, count in output.not_finite.items()
         ]
-        return [*self.said, *dropped, *unreadable, *not_finite]
+        notes = [note for output in outputs for note in output.notes]
+        return [*self.said, *dropped, *unreadable, *not_finite, *notes]
 
 
 def _records(count: int) -> str:

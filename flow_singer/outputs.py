@@ -14,6 +14,7 @@ from flow_singer.results import Output
 from flow_singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.lines import OutputStream
+from flow_singer.tabular.steady import Alone
 
 
 class Outputs:
@@ -76,6 +77,7 @@ class Outputs:
         batch: Batch | None,
         *,
         is_whole: bool = False,
+        alone: Alone | None = None,
     ) -> None:
         """Send one output of a call.
 
@@ -85,6 +87,7 @@ class Outputs:
             schema: SCHEMA of the stream they came from; None where they came from several.
             batch: the records they came from.
             is_whole: whether these are all rows there will be: then no two of them may share a key.
+            alone: see [`OutputStream.write_frame`][flow_singer.tabular.lines.OutputStream.write_frame].
 
         Raises:
             TransformError: the rows cannot be written, or their stream is somebody else's.
@@ -94,7 +97,9 @@ class Outputs:
             writer.declare(output.properties, output.key)
         before = writer.records
         try:
-            blocks = writer.write_frame(output.frame, schema, batch, is_whole=is_whole)
+            blocks = writer.write_frame(
+                output.frame, schema, batch, is_whole=is_whole, lacking=output.lacking, alone=alone
+            )
         except TransformError as exc:
             raise TransformError(f"{function.where}: {exc.message}", exc.hint) from exc
         self.write_blocks(writer, blocks, writer.records - before)

@@ -16,6 +16,7 @@ from flow_singer.drops import DROP, Drop, forgotten_return
 from flow_singer.errors import TransformError
 from flow_singer.fields import properties_from_table_schema
 from flow_singer.functions import StreamFunction
+from flow_singer.tabular.table import NO_TABLE, table_of, unknown_rows
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Output:
         properties: properties that the function declared beside its data.
         key: key that it declared beside its data.
         dropped: whether the stream is dropped; the frame is empty then.
+        lacking: of rows given as dicts, per column the rows that lack its key: so do their records.
     """
 
     stream: str | None
@@ -35,6 +37,7 @@ class Output:
     properties: Mapping[str, Any] = field(default_factory=dict)
     key: list[str] | None = None
     dropped: bool = False
+    lacking: Mapping[str, list[bool]] = field(default_factory=dict)
 
 
 def outputs_of(
@@ -61,7 +64,8 @@ def outputs_of(
 
 
 def _looks_like_row(result: Mapping[Any, Any]) -> bool:
-    accepted = (pd.DataFrame, list, tuple, type(None), Drop)
+    # a Series is told of by its stream
+    accepted = (pd.DataFrame, pd.Series, list, tuple, type(None), Drop)
     return bool(result) and not all(isinstance(part, accepted) or _is_rows(part) for part in result.values())
 
 
@@ -76,7 +80,8 @@ def _single(result: object, function: StreamFunction, columns: list[str], stream
         yield Output(None, pd.DataFrame(), dropped=True)
         return
     if isinstance(result, pd.DataFrame):
-        yield Output(None, result)
+        # Of no rows, pandas knows no columns.
+        yield Output(None, result) if any(result.shape) else _output_of_rows([], function, columns)
         return
     if (
         isinstance(result, tuple)
@@ -89,16 +94,19 @@ def _single(result: object, function: StreamFunction, columns: list[str], stream
             output.properties, output.key = properties, key
             yield output
         return
-    if isinstance(result, str | bytes | Mapping | pd.Series) or not isinstance(result, Iterable):
+    if isinstance(result, (str, bytes, Mapping, *NO_TABLE)) or not isinstance(result, Iterable):
         raise unusable(result, function)
-    yield Output(None, _rows_to_frame(result, function, columns))
+    yield _output_of_rows(result, function, columns)
 
 
-def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[str]) -> pd.DataFrame:
-    records: list[Mapping[Any, Any]] = []
+def _output_of_rows(rows: Iterable[Any], function: StreamFunction, columns: list[str]) -> Output:
+    rows = list(rows)
+    if rows and all(isinstance(row, pd.DataFrame) for row in rows):
+        return Output(None, pd.concat(rows))
+    records: list[dict[Any, Any]] = []
     for row in rows:
         if isinstance(row, Mapping):
-            records.append(row)
+            records.append({str(name): value for name, value in row.items()})
         elif isinstance(row, list | tuple):
             if len(row) != len(columns):
                 raise TransformError(
@@ -107,27 +115,32 @@ def _rows_to_frame(rows: Iterable[Any], function: StreamFunction, columns: list[
                 )
             records.append(dict(zip(columns, row, strict=True)))
         elif isinstance(row, pd.DataFrame):
-            records.extend(row.to_dict("records"))
+            arrays = {name: pd.Series(cells) for name, cells in table_of(row, function.name).arrays.items()}
+            records.extend(pd.DataFrame(arrays).to_dict("records"))
         else:
             raise unusable(row, function)
     names: dict[str, None] = {}
     for record in records:
-        names.update(dict.fromkeys(map(str, record)))
+        names.update(dict.fromkeys(record))
     data = {
         name: pd.Series(
             [record.get(name) for record in records], dtype=object, index=pd.RangeIndex(len(records))
         )
         for name in names or columns
     }
-    # Labels beyond any batch, so that these rows are not taken for the batch's own.
     frame = pd.DataFrame(data)
-    frame.index = pd.Index([f"row {i}" for i in range(len(records))], dtype=object)
-    return frame
+    # Labels beyond any batch, so that these rows are not taken for the batch's own.
+    frame.index = unknown_rows(len(records))
+    lacking = {name: [name not in record for record in records] for name in names}
+    return Output(None, frame, lacking={name: rows for name, rows in lacking.items() if any(rows)})
 
 
 def unusable(value: object, function: StreamFunction) -> TransformError:
     """The error for a value that cannot become records."""
     return TransformError(
         f"{function.where} returned {type(value).__module__}.{type(value).__qualname__}, which is no table.",
-        "Return a DataFrame, flow_singer.DROP, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",
+        next(
+            (hint for kind, hint in NO_TABLE.items() if isinstance(value, kind)),
+            "Return a DataFrame, flow_singer.DROP, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",
+        ),
     )

@@ -54,14 +54,44 @@ class Spool:
             self._file.close()
         return everything
 
+    def widened(self, old: StreamSchema, new: StreamSchema) -> StreamSchema | None:
+        """One SCHEMA for the records so far and for those that come under another one.
+
+        A log-based tap leaves a column out of the SCHEMA of updates that did not touch it, and has it again in the
+        next one: such records just lack it.
+
+        Returns:
+            `old` with the properties that only `new` has; `old` itself where there are none. None where the two
+            say different things, or where a record already has a key of such a name, of no known type.
+        """
+        mine, other = (_plain_properties(one) for one in (old, new))
+        if mine is None or other is None or old.key_properties != new.key_properties:
+            return None
+        if any(other.get(name, one) != one for name, one in mine.items()):
+            return None
+        fresh = {name: one for name, one in other.items() if name not in mine}
+        if any(name in batch.undeclared for batch in (*self._stored, *self._batches) for name in fresh):
+            return None
+        required = [name for name in old.json_schema.get("required") or () if name in new.required]
+        if not fresh and len(required) == len(old.required):
+            return old
+        merged = {**old.json_schema, "properties": {**mine, **fresh}, "required": required}
+        return StreamSchema({**old.message, "schema": merged}, read=old.read)
+
     def _spill(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="flow-")  # noqa: SIM115 - open until it is read
         # Few large pieces, not many small ones.
-        batch = concat_batches(self._batches[0].schema, self._batches)
+        batch = concat_batches(self._batches[-1].schema, self._batches)
         self._stored.append(_stored_batch(batch, self._file))
         self._batches.clear()
         self._size_bytes = 0
+
+
+def _plain_properties(schema: StreamSchema) -> Mapping[str, Any] | None:
+    """The properties, where they stand in the schema itself and nothing else in it decides them."""
+    found = schema.json_schema.get("properties")
+    return found if isinstance(found, Mapping) and not {"$ref", "allOf"} & schema.json_schema.keys() else None
 
 
 class _Stored(Mapping[str, Any]):

@@ -23,6 +23,7 @@ from flow_singer.calls import (
     call_on_batch,
     call_on_rows,
     check_returns,
+    dtypes_alone,
 )
 from flow_singer.drops import Drop, ForgottenReturnError
 from flow_singer.errors import MessageError, TransformError
@@ -217,28 +218,36 @@ class Transformer:
             self._out.schema(line)
             return
         schema = StreamSchema(decode_object(line, run.first_line), read=function.columns)
-        if unknown := [name for name in function.columns or () if name not in schema.properties]:
+        buffer = self._buffers.get(stream)
+        met = buffer.met if buffer else set()  # a column may leave the SCHEMA for a while
+        met.update(schema.properties)
+        if unknown := [name for name in function.columns or () if name not in met]:
             names = [*schema.properties, *schema.unread]
             raise TransformError(
                 f"{function.where} wants to see {', '.join(map(repr, unknown))}, which stream '{stream}' lacks.",
                 f"Is it selected, and spelt as in the SCHEMA? Its columns are: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
             )
-        buffer = self._buffers.get(stream)
         if buffer is not None:
             if buffer.schema == schema:
                 return
-            if buffer.spool is not None:
-                raise MessageError(
-                    f"Line {run.first_line}: the SCHEMA of stream '{stream}' changed while {function.where} "
-                    "waits for all of its rows.",
-                    "A whole-stream function needs one SCHEMA; run the tap again from the beginning.",
-                )
             self._flush(buffer)
+            if buffer.spool is not None:
+                widened = buffer.spool.widened(buffer.schema, schema)
+                if widened is None:
+                    raise MessageError(
+                        f"Line {run.first_line}: the SCHEMA of stream '{stream}' changed while {function.where} "
+                        "waits for all of its rows.",
+                        "A whole-stream function needs one SCHEMA, but for columns that come and go; run the tap "
+                        "again from the beginning.",
+                    )
+                if widened is buffer.schema:
+                    return
+                schema = widened
         decoder = RecordDecoder(schema, nan=self._nan, reject=record_rejecter(self._reject, stream))
         check_returns(function, stream)
-        fresh = Buffer(schema, decoder, function, seen=buffer.seen if buffer else False)
+        fresh = Buffer(schema, decoder, function, seen=buffer.seen if buffer else False, met=met)
         if function.mode in ("whole", "package"):
-            fresh.spool = Spool()
+            fresh.spool = buffer.spool if buffer else Spool()
             self._refuse_increment(function, stream)
         self._buffers[stream] = fresh
 
@@ -384,8 +393,12 @@ class Transformer:
                 "along that it does not see.",
                 "Return one table, or let it see all columns: leave columns= out.",
             )
+        function = buffer.function
         for output in result.outputs:
-            self._write(buffer.function, output, buffer.schema, result.batch)
+            alone = (
+                partial(dtypes_alone, function, result.batch, output.stream) if function.check_split else None
+            )
+            self._write(function, output, buffer.schema, result.batch, alone=alone)
 
     def _write(
         self,
@@ -395,12 +408,13 @@ class Transformer:
         batch: Batch | None,
         *,
         is_whole: bool = False,
+        alone: Callable[[int], Mapping[str, Any]] | None = None,
     ) -> None:
         if output.dropped:
             stream = output.stream or (schema.stream if schema else ", ".join(function.streams))
             self._met.dropped(function, stream, batch.count if batch else 0)
         else:
-            self._outputs.write(function, output, schema, batch, is_whole=is_whole)
+            self._outputs.write(function, output, schema, batch, is_whole=is_whole, alone=alone)
 
     def _write_empty(self, buffer: Buffer) -> None:
         """A stream without records still has a SCHEMA, so that its table exists."""

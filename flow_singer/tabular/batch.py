@@ -118,19 +118,25 @@ def split_by_version(batch: Batch) -> Iterator[Batch]:
 
 
 def concat_batches(schema: StreamSchema, batches: Sequence[Batch]) -> Batch:
-    """All rows of several batches of one stream, in order; none give an empty batch of the schema."""
+    """All rows of several batches of one stream, in order; none give an empty batch of the schema.
+
+    A batch may lack properties of the schema: its records then lack these keys.
+    """
     if not batches:
         return _empty_batch(schema)
-    columns = {name: _concat([batch.columns[name] for batch in batches]) for name in batches[0].columns}
+    columns = {
+        name: _concat([batch.columns.get(name) or _nowhere(batch.count, one.kind) for batch in batches])
+        for name, one in schema.properties.items()
+    }
     undeclared = {}
     for name in dict.fromkeys(name for batch in batches for name in batch.undeclared):
         undeclared[name] = _concat([batch.undeclared.get(name) or _nowhere(batch.count) for batch in batches])
     envelope = {}
     for key in dict.fromkeys(key for batch in batches for key in batch.envelope):
-        parts = [batch.envelope.get(key) for batch in batches]
+        texts = [batch.envelope.get(key) for batch in batches]
         filled = [
             pa.nulls(batch.count, TEXT) if part is None else part
-            for part, batch in zip(parts, batches, strict=True)
+            for part, batch in zip(texts, batches, strict=True)
         ]
         envelope[key] = pa.concat_arrays(filled)
     lines = joined_lines(batch.lines for batch in batches)
@@ -143,15 +149,14 @@ def concat_batches(schema: StreamSchema, batches: Sequence[Batch]) -> Batch:
 
 
 def _empty_batch(schema: StreamSchema) -> Batch:
-    columns = {
-        name: Column(pa.array([], CARRIERS.get(one.kind, TEXT)), as_json=one.kind not in CARRIERS)
-        for name, one in schema.properties.items()
-    }
+    columns = {name: _nowhere(0, one.kind)._replace(absent=None) for name, one in schema.properties.items()}
     return Batch(schema, columns, {}, {}, 0)
 
 
-def _nowhere(count: int) -> Column:
-    return Column(pa.nulls(count, TEXT), as_json=True, absent=pa.array([True] * count, pa.bool_()))
+def _nowhere(count: int, kind: Kind = "json") -> Column:
+    """The carrier of a property that none of n records has."""
+    absent = pa.array([True] * count, pa.bool_())
+    return Column(pa.nulls(count, CARRIERS.get(kind, TEXT)), kind not in CARRIERS, absent)
 
 
 def _concat(parts: list[Column]) -> Column:

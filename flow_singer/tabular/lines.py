@@ -17,14 +17,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
-from flow_singer.schema import StreamSchema
+from flow_singer.schema import Property, StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
-from flow_singer.tabular.cells import Cells, Source, encode_column, encode_values
+from flow_singer.tabular.cells import encode_column
 from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_column, take_undeclared
+from flow_singer.tabular.objectcells import encode_values
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter
+from flow_singer.tabular.steady import Alone, integers_alone, steady
+from flow_singer.tabular.table import table_of
+from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.unboxed import take_back
 from flow_singer.tabular.unread import without_members
+from flow_singer.tabular.written import Cells, Source
 
 
 class OutputStream:
@@ -42,6 +48,8 @@ class OutputStream:
         self.name = name
         self.records = 0
         self.not_finite: dict[str, int] = {}
+        self.notes: dict[str, None] = {}
+        """What a person should hear of it at the end, each once."""
         self._schema = OutputSchema(name, key, declared)
         self._sent: bytes | None = None
         self._row_writer: RowWriter | None = None
@@ -62,14 +70,18 @@ class OutputStream:
         batch: Batch | None,
         *,
         is_whole: bool = False,
+        lacking: Mapping[str, Sequence[bool]] | None = None,
+        alone: Alone | None = None,
     ) -> list[bytes | memoryview]:
         """Write a frame.
 
         Args:
-            frame: n rows.
+            frame: n rows; see [`table_of`][flow_singer.tabular.table.table_of].
             schema: SCHEMA of the stream it came from, None for a stream that a function made up.
             batch: the records it came from; rows are matched to them by the frame's index.
             is_whole: whether no two rows may share a key, but for those that did so before.
+            lacking: per column that has such rows at all, those that have no such key and no value.
+            alone: shows the function one record of the batch again, where a null may have changed a dtype.
 
         Returns:
             Blocks of message lines: SCHEMA where it is new, then n RECORDs.
@@ -77,15 +89,22 @@ class OutputStream:
         Raises:
             TransformError: keys are missing or null, a name appears twice, a dtype has no JSON form.
         """
-        names = _column_names(frame, self.name)
-        arrays = {name: frame.iloc[:, position].array for position, name in enumerate(names)}
+        table = table_of(frame, self.name)
+        arrays = table.arrays
+        self.notes.update(dict.fromkeys(table.notes))
+        returned = dict(arrays)
+        emptied = {} if schema is None else take_back(arrays, schema)
         rows = None
         if batch is not None:
-            rows = match_rows(frame.index, arrays, batch, by_key=self.name == batch.schema.stream)
+            rows = match_rows(table.index, arrays, batch, by_key=self.name == batch.schema.stream)
         columns: dict[str, Column] = {}
         undeclared: dict[str, Column] = {}
         if batch is not None and rows is not None:
             columns = {name: take_column(one, rows) for name, one in batch.columns.items()}
+            for name, where in emptied.items():
+                if name in columns:
+                    values = pc.if_else(pa.array(where), None, columns[name].values)
+                    columns[name] = columns[name]._replace(values=values)
             undeclared = {
                 name: take_undeclared(one, rows)
                 for name, one in batch.undeclared.items()
@@ -97,14 +116,19 @@ class OutputStream:
         for name, array in arrays.items():
             source = None
             if schema is not None and name in schema.properties:
-                shown = batch.shown.get(name) if batch is not None and isinstance(rows, slice) else None
-                source = Source(schema.properties[name], columns.get(name), shown)
+                source = _source_of(schema.properties[name], batch, rows, columns.get(name))
+            known = self._schema.known(name)
+            if known is None:
+                array = integers_alone(array, name, source, rows, alone)
+            array, source = steady(array, returned[name], source, known)
             try:
                 cells[name] = encode_column(array, source)
             except TransformError as exc:
                 raise TransformError(
                     f"stream '{self.name}', column '{name}': {exc.message}", exc.hint
                 ) from exc
+            if source is not None and source.pool is not None and cells[name].texts.null_count:
+                self._note_lost_texts(source)
         rest = None
         if batch is not None and rows is not None and batch.rest is not None:
             rest = batch.rest if isinstance(rows, slice) else batch.rest.take(rows)
@@ -112,6 +136,9 @@ class OutputStream:
             gone = [name for name in batch.schema.properties if name not in cells]
             gone += [name for name, cell in cells.items() if cell.property is None]
             rest = without_members(rest, gone) if gone else rest
+        for name, absent in (lacking or {}).items():
+            if name not in self.key_properties:
+                columns[name] = _with_absent(columns.get(name), pa.array(absent, pa.bool_()))
         nowhere = rows.is_null() if isinstance(rows, pa.Array) else None
         blocks = self._write(
             cells, len(frame), schema, columns, undeclared, envelope_of(batch, rows), nowhere, rest
@@ -119,6 +146,17 @@ class OutputStream:
         if is_whole and self.key_properties:
             self._check_unique({name: cell.texts for name, cell in cells.items()}, batch)
         return blocks
+
+    def _note_lost_texts(self, source: Source) -> None:
+        """Tell of texts that are no date, where nothing tells which rows they belong to."""
+        one, pool = source.property, source.pool
+        if pool is None or pool.as_json or one.kind not in ("date", "date-time"):
+            return
+        if int(np.isnat(source.plain(pool)).sum()) > pool.values.null_count:
+            self.notes[
+                f"Stream '{self.name}', column '{one.name}': texts that are no date became null, as nothing tells "
+                "the records that rows of the result came from. Keep the index of the frame, or its key."
+            ] = None
 
     def _check_unread(self, schema: StreamSchema, names: Collection[str], rows: Rows | None) -> None:
         """Make sure that each row has one record to take from what the function did not see."""
@@ -195,7 +233,7 @@ class OutputStream:
                     pairs = zip(absent, positions, strict=True)
                     before = pa.array([sources.had(row, name) if gone else None for gone, row in pairs])
                 columns[name] = Column(before, as_json=True, absent=pa.array(absent, pa.bool_()))
-        return self._write(cells, len(rows), schema, columns, {}, sources.envelope(positions), sparse=True)
+        return self._write(cells, len(rows), schema, columns, {}, sources.envelope(positions))
 
     def _write_plain_rows(
         self, records: Sequence[dict[str, Any]], sources: RowBatch, positions: Sequence[int]
@@ -222,8 +260,6 @@ class OutputStream:
         envelope: Mapping[str, pa.Array | str],
         nowhere: pa.Array | None = None,
         rest: pa.Array | None = None,
-        *,
-        sparse: bool = False,
     ) -> list[bytes | memoryview]:
         out = self._schema
         unread = {} if schema is None else schema.unread
@@ -234,24 +270,18 @@ class OutputStream:
         omitted = _omitted(cells, columns)
         out.lack(omitted)
         for name, cell in cells.items():
-            out.learn(name, cell.property)
+            out.learn(name, cell.property, assumed=cell.assumed)
             if cell.texts.null_count > (pc.sum(omitted[name]).as_py() if name in omitted else 0):
                 out.allow_null(name)
             if cell.not_finite:
                 self.not_finite[name] = self.not_finite.get(name, 0) + cell.not_finite
-        missing = sorted(out.properties.keys() - cells.keys() - unread.keys()) if count else []
-        if sparse:
-            out.lack(missing)
-            missing = []
-        for name in missing:
-            out.allow_null(name)
+        if count:  # a column that these rows have not is no null in them: a target keeps what it has there
+            out.lack(out.properties.keys() - cells.keys() - unread.keys())
         self._check_keys(cells, columns, nowhere)
         blocks = self._schema_if_new()
         if count:
             blocks.append(
-                record_lines(
-                    self.name, out.properties, cells, missing, count, omitted, undeclared, envelope, rest
-                )
+                record_lines(self.name, out.properties, cells, count, omitted, undeclared, envelope, rest)
             )
             self.records += count
         return blocks
@@ -306,6 +336,22 @@ def _repeated_rows(key: Sequence[pa.Array]) -> list[int]:
     return [int(row) for row in np.flatnonzero(frame.duplicated())]
 
 
+def _source_of(one: Property, batch: Batch | None, rows: Rows | None, column: Column | None) -> Source:
+    """Where the cells of a column may have come from."""
+    if batch is None:
+        return Source(one, None)
+    if rows is None:
+        return Source(one, None, pool=batch.columns.get(one.name))
+    return Source(one, column, batch.shown.get(one.name) if isinstance(rows, slice) else None)
+
+
+def _with_absent(column: Column | None, absent: pa.BooleanArray) -> Column:
+    """The column, with more rows that lack its key."""
+    if column is None:
+        return Column(pa.nulls(len(absent), TEXT), as_json=True, absent=absent)
+    return column._replace(absent=absent if column.absent is None else pc.or_(absent, column.absent))
+
+
 def _omitted(cells: Mapping[str, Cells], columns: Mapping[str, Column]) -> dict[str, pa.Array]:
     """Per column where it happens at all: the rows whose key was absent and that still have no value."""
     found = {}
@@ -316,15 +362,3 @@ def _omitted(cells: Mapping[str, Cells], columns: Mapping[str, Column]) -> dict[
             if pc.any(rows).as_py():
                 found[name] = rows
     return found
-
-
-def _column_names(frame: pd.DataFrame, stream: str) -> list[str]:
-    names = [str(label) for label in frame.columns]
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise TransformError(
-                f"stream '{stream}': the result has two columns named '{name}'.", "Rename or drop one."
-            )
-        seen.add(name)
-    return names

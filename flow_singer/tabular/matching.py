@@ -2,7 +2,7 @@
 
 The index of a frame tells it, as long as the function kept it. After reset_index, group by or merge it counts
 from 0 again and would name the wrong records, so it is believed only where columns prove it; else the key
-columns find the records. What stands beside a record's columns (undeclared keys, `time_extracted`, an absent
+columns find the records, else what the whole row says does. What stands beside a record's columns (undeclared keys, `time_extracted`, an absent
 key) and the digits of a value follow this match.
 """
 
@@ -42,7 +42,9 @@ def match_rows(index: pd.Index, columns: Mapping[str, Any], batch: Batch, *, by_
     rows = _by_index(index, batch.count)
     key = batch.schema.key_properties
     if not key or any(name not in columns or name not in batch.columns for name in key):
-        return rows if rows is not None and _is_witnessed(columns, batch, rows) else None
+        if rows is not None and _is_witnessed(columns, batch, rows):
+            return rows
+        return _by_content(columns, len(index), batch)
     after = _joined([_comparable(columns[name]) for name in key])
     before = _joined([_carried(batch, name) for name in key])
     if after.type != before.type:
@@ -54,8 +56,27 @@ def match_rows(index: pd.Index, columns: Mapping[str, Any], batch: Batch, *, by_
     ):  # the function changed the key itself
         return rows
     if not by_key or not _is_unique(before):
-        return None
+        return _by_content(columns, len(index), batch)
     found = pc.index_in(after, value_set=before, skip_nulls=True)
+    return found.cast(pa.int64()) if found.null_count < len(found) else None
+
+
+def _by_content(columns: Mapping[str, Any], count: int, batch: Batch) -> Rows | None:
+    """Match rows that neither labels nor keys tell: all in order, or whole records that there are once."""
+    every: Rows = slice(None)
+    if count == batch.count and _is_witnessed(columns, batch, every, strict=True):
+        return every
+    names = [name for name in batch.columns if batch.schema.properties[name].kind != "json"]
+    if len(names) < 2 or any(name not in columns for name in names):
+        return None
+    after = [_comparable(columns[name]) for name in names]
+    before = [_carried(batch, name) for name in names]
+    if any(one.type != other.type for one, other in zip(after, before, strict=True)):
+        return None
+    records, wanted = _joined(before), _joined(after)
+    counts = pc.value_counts(records)
+    once = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
+    found = pc.if_else(pc.is_in(wanted, value_set=once), pc.index_in(wanted, value_set=records), None)
     return found.cast(pa.int64()) if found.null_count < len(found) else None
 
 

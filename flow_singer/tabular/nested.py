@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from math import isnan
 from typing import Any, Self
 
 import msgspec
@@ -23,6 +22,7 @@ from pandas.api.indexers import check_array_indexer
 from pandas.core.strings.object_array import ObjectStringArrayMixin  # type: ignore[import-not-found]
 
 from flow_singer.tabular.decode import decode_texts, object_array
+from flow_singer.tabular.objects import is_missing
 from flow_singer.tabular.text import TEXT
 
 
@@ -79,7 +79,7 @@ class JsonArray(ExtensionArray, ObjectStringArrayMixin):  # type: ignore[misc]
     def _from_sequence(cls, scalars: Sequence[Any], *, dtype: object = None, copy: bool = False) -> Self:
         if isinstance(scalars, cls):
             return scalars.copy() if copy else scalars
-        cells = object_array([None if _is_missing(cell) else cell for cell in scalars])
+        cells = object_array([None if is_missing(cell) else cell for cell in scalars])
         return cls(pa.array([None if cell is None else _text_of(cell) for cell in cells], TEXT), cells)
 
     @classmethod
@@ -114,7 +114,7 @@ class JsonArray(ExtensionArray, ObjectStringArrayMixin):  # type: ignore[misc]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         key = check_array_indexer(self, key)
-        if _is_missing(value):
+        if is_missing(value):
             value = None
         if isinstance(value, dict | list) and not isinstance(key, int | np.integer):
             for row in np.arange(len(self))[key]:
@@ -189,10 +189,6 @@ class JsonArray(ExtensionArray, ObjectStringArrayMixin):  # type: ignore[misc]
     def _str_map(self, *args: Any, **kwargs: Any) -> Any:
         strings: Any = pd.Series(self.objects, dtype=object).array
         return strings._str_map(*args, **kwargs)
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and isnan(value))
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from math import isnan
 from typing import Any
 
 import msgspec
@@ -65,6 +66,11 @@ def _describe(value: object) -> tuple[str, str | None]:
     return "string", None
 
 
+def is_missing(cell: object) -> bool:
+    """Whether a cell is one of the missing values of Python, NumPy and pandas."""
+    return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and isnan(cell))
+
+
 def plain_value(cell: Any) -> Any:
     """A cell as a value of the standard library; every kind of missing value becomes None.
 
@@ -81,6 +87,10 @@ def plain_value(cell: Any) -> Any:
         return None
     if isinstance(cell, np.ndarray):
         return cell.tolist()
+    if isinstance(cell, np.datetime64):  # `.item()` makes an integer of nanoseconds
+        return plain_value(pd.Timestamp(cell))
+    if isinstance(cell, np.timedelta64):
+        return plain_value(pd.Timedelta(cell))
     if isinstance(cell, np.generic):
         return plain_value(cell.item())
     if isinstance(cell, pd.Timedelta):
@@ -106,6 +116,8 @@ def json_hook(value: Any) -> Any:
     if isinstance(value, float):  # of numpy
         return float(value)
     plain = plain_value(value)
+    if isinstance(plain, datetime):  # of pandas
+        return _utc_text(plain)
     if plain is value:
         raise TransformError(f"{type(value).__qualname__} has no JSON form.")
     return plain

@@ -7,6 +7,7 @@ from typing import Any
 
 from flow_singer.errors import TransformError
 from flow_singer.schema import (
+    Property,
     StreamSchema,
     inferred,
     read_property,
@@ -36,7 +37,12 @@ class OutputSchema:
         self._key = None if key is None else list(key)
         self._declared: dict[str, Any] = dict(declared or {})
         self._valueless: dict[str, None] = {}
+        self._assumed: set[str] = set()
+        """Columns that have only had nulls: what is said of them is only assumed."""
         self._inputs: dict[str, StreamSchema] = {}
+        self._read: dict[str, tuple[dict[str, Any], Property]] = {}
+        self._came: dict[str, None] = {}
+        """Names in the order of the SCHEMAs, where a function does not see all of a stream."""
         self._lacking: set[str] = set()
         """Columns whose key some record lacks."""
 
@@ -49,6 +55,8 @@ class OutputSchema:
     def add_input(self, schema: StreamSchema) -> None:
         """Take the SCHEMA of a stream that rows come from."""
         self._inputs[schema.stream] = schema
+        if schema.unread:
+            self._came.update(dict.fromkeys(self._root.get("properties") or {}))
 
     def has_input(self, schema: StreamSchema) -> bool:
         """Whether this very SCHEMA was taken last for its stream."""
@@ -70,11 +78,37 @@ class OutputSchema:
         self._valueless.clear()
         return bool(pending)
 
-    def learn(self, name: str, found: dict[str, Any] | None) -> None:
-        """Take the property that describes a column's values; None where it has none."""
+    def known(self, name: str) -> Property | None:
+        """What a column has been so far, or is declared to be; None where nothing tells."""
+        one = self._declared.get(name, None if name in self._assumed else self.properties.get(name))
+        if one is None:
+            return None
+        before, read = self._read.get(name, (None, None))
+        if before != one or read is None:
+            read = read_property(name, one, self._root)
+            self._read[name] = one, read
+        return read
+
+    def learn(self, name: str, found: dict[str, Any] | None, *, assumed: bool = False) -> None:
+        """Take the property that describes a column's values; None where it has none.
+
+        Args:
+            name: the column.
+            found: the property.
+            assumed: whether the column has no values, so that another property may describe later ones.
+        """
         known = self.properties.get(name)
         if name in self._declared:
             self.properties[name] = self._declared[name]
+        elif assumed and known is not None:
+            return
+        elif name in self._assumed and found is not None:
+            self._assumed.discard(name)
+            if known != found:
+                self.properties[name] = with_null(found, self._root)
+        elif assumed and found is not None:
+            self._assumed.add(name)
+            self.properties[name] = found
         elif found is None:
             if known is None:
                 self._valueless[name] = None
@@ -128,7 +162,7 @@ class OutputSchema:
             name: without_null(self.properties[name])
             if name in key and self._made_up(name)
             else self.properties[name]
-            for name in self._order(base)
+            for name in self._order()
         }
         required = [name for name in required_names(base) if name in properties and name not in self._lacking]
         base.pop("required", None)
@@ -150,13 +184,10 @@ class OutputSchema:
             message["bookmark_properties"] = [b for b in inputs[0].bookmark_properties if b in properties]
         return message
 
-    def _order(self, root: Mapping[str, Any]) -> list[str]:
+    def _order(self) -> list[str]:
         """The names of the properties: as the function left them; where it did not see all of one stream, as there."""
-        names = list(self.properties)
-        if not any(schema.unread for schema in self._inputs.values()):
-            return names
-        came = [name for name in root.get("properties") or {} if name in self.properties]
-        return list(dict.fromkeys([*came, *names]))
+        came = [name for name in self._came if name in self.properties]
+        return list(dict.fromkeys([*came, *self.properties]))
 
     def _made_up(self, name: str) -> bool:
         return not any(name in schema.properties or name in schema.unread for schema in self._inputs.values())

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.cells import Cells
 from flow_singer.tabular.text import TEXT, join, text_bytes
 from flow_singer.tabular.unread import BLANKS
+from flow_singer.tabular.written import Cells
 
 
 def record_lines(
     stream: str,
     names: Iterable[str],
     cells: Mapping[str, Cells],
-    missing: Sequence[str],
     count: int,
     omitted: Mapping[str, pa.Array],
     undeclared: Mapping[str, Column],
@@ -32,7 +31,6 @@ def record_lines(
         stream: its name.
         names: the columns, in the order in which they are written.
         cells: the columns that there are, n cells each.
-        missing: columns that are null in every row.
         count: n.
         omitted: per column that has such rows at all: where its key is left out.
         undeclared: keys that no SCHEMA declares, n cells each.
@@ -41,12 +39,9 @@ def record_lines(
     """
     always: list[tuple[str, Cells]] = []
     sometimes: list[pa.Array] = []
-    nulls = Cells(pa.scalar("null", TEXT), None)
     for name in names:
         label = json.dumps(name) + ":"
         if name not in cells:
-            if name in missing and rest is None:
-                always.append((label, nulls))
             continue
         if name in omitted:
             part = join("," + label, cells[name].to_json().fill_null("null"))
@@ -58,12 +53,11 @@ def record_lines(
         sometimes.append(part if column.absent is None else pc.if_else(column.absent, "", part))
     parts: list[Any] = [pa.scalar(f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{', TEXT)]
     if rest is not None:
-        # Of two members of one name the last counts: what came beats null, what the function made beats both.
-        first = join("".join(f"{json.dumps(name)}:null," for name in missing), rest) if missing else rest
+        # Of two members of one name the last counts: what the function made beats what came.
         if always:
-            parts.append(first)
+            parts.append(rest)
         else:
-            first = pc.utf8_rtrim(first, BLANKS)
+            first = pc.utf8_rtrim(rest, BLANKS)
             sometimes.insert(0, pc.if_else(pc.equal(first, ""), "", join(",", first)))
     if always:
         quote = ""  # that ends the value before
