@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from flow_singer.errors import TapError, TargetError
+from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.files import write_atomic
 from flow_singer.masking import mask
 from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, run_quietly
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _KEPT_CATALOGS = 4
+
+TAP_CAPABILITIES = frozenset({"catalog", "discover", "properties"})
+"""What only taps say that they can do (Singer SDK; "state" is in the lists of targets too)."""
+TARGET_CAPABILITIES = frozenset(
+    {"target-schema", "hard-delete", "soft-delete", "validate-records", "datetime-failsafe"}
+)
+"""What only targets say."""
 
 
 def capabilities(
@@ -45,6 +52,7 @@ def capabilities(
 
     Raises:
         TapError: it can neither tell about itself nor show its help.
+        ConfigError: by what it says it is a target.
     """
     if found.capabilities is not None:
         return found.capabilities
@@ -58,6 +66,11 @@ def capabilities(
             if kept["build"] == build:
                 return frozenset(kept["capabilities"])
     answer = _ask_capabilities(found, env, timeout_s)
+    if (foreign := answer & TARGET_CAPABILITIES) and not answer & TAP_CAPABILITIES:
+        raise ConfigError(
+            f"{found.name} is no tap: it says of itself that it can {', '.join(sorted(foreign))}.",
+            f"A target stands at the end: flow run TAP {found.name}",
+        )
     if build:
         write_atomic(file, json.dumps({"build": build, "capabilities": sorted(answer)}).encode())
     return answer
