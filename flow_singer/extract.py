@@ -92,7 +92,15 @@ def run_tap(
     with run_folder(project) as folder:
         config = write_config(folder, tap.name, tap.config)
         arguments = ["--config", str(config)]
-        catalog = make_catalog(tap, able, config, cache, options, lambda line: show(tap.name, line))
+        catalog = make_catalog(
+            tap,
+            able,
+            config,
+            cache,
+            options,
+            lambda line: show(tap.name, line),
+            root=project.root if project else None,
+        )
         if catalog is not None:
             option = "--catalog" if "catalog" in able or "properties" not in able else "--properties"
             document = catalog if option == "--catalog" else legacy_properties(catalog)

@@ -18,7 +18,8 @@ PACKAGE = Path(__file__).parent.parent / "flow_singer"
 # The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
 # this name.
 FLOORS = [
-    ["errors", "files", "lifeline", "linenumbers", "status", "tapoptions"],
+    ["errors"],
+    ["files", "lifeline", "linenumbers", "nearnames", "selected", "status", "tapoptions"],
     [
         "interrupts",
         "messages",
