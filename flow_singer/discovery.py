@@ -11,7 +11,7 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,15 +36,24 @@ TARGET_CAPABILITIES = frozenset(
 
 
 def capabilities(
-    found: FoundPlugin, *, env: Mapping[str, str], cache: Path, timeout_s: float = 60.0
+    found: FoundPlugin,
+    *,
+    env: Mapping[str, str],
+    cache: Path,
+    timeout_s: float = 60.0,
+    refresh: bool = False,
 ) -> frozenset[str]:
     """Return what a tap can do: as declared, else as it says itself when asked (once).
+
+    Unlike a catalog, the answer of a program whose build is not known is kept until its file changes: asking
+    takes as long as starting it twice, and what a tap can do hardly ever changes.
 
     Args:
         found: its environment must be there.
         env: the plugin's environment variables.
         cache: folder that keeps the answer (see `cache_folder`).
         timeout_s: how long each of the two questions may take.
+        refresh: ask anew.
 
     Returns:
         Singer SDK names: catalog, properties, discover, state. Empty for targets and mappers, of which
@@ -59,8 +68,10 @@ def capabilities(
     if found.kind != "extractors":
         return frozenset()
     build = build_key(found)
+    if build is None and found.venv is None:
+        build = _file_key([Path(found.command[0])])
     file = cache / "capabilities.json"
-    if build:
+    if build and not refresh:
         with contextlib.suppress(FileNotFoundError, ValueError):  # no answer yet, or not a whole one
             kept = json.loads(file.read_bytes())
             if kept["build"] == build:
@@ -163,18 +174,42 @@ def discover(
 
 
 def build_key(found: FoundPlugin) -> str | None:
-    """Return what tells one build of a plugin from another; None where it may change at any time (`-e`)."""
-    if found.plugin and found.plugin.pip_url and re.search(r"(^|\s)(-e|--editable)\b", found.plugin.pip_url):
-        return None
-    if found.venv:
-        files = [found.venv / FINGERPRINT_FILE]
-    elif found.source == "bundled":
-        from importlib.util import find_spec
+    """Return what tells one build of a plugin from another; None where nobody knows when it changes.
 
-        spec = find_spec(found.command[-1])
-        files = sorted(Path(spec.origin).parent.glob("*.py")) if spec and spec.origin else []
+    Known is a bundled one, and one that Flow or Meltano installed (`pip_url`), unless what it installed is a
+    folder that is worked on (`-e`). A program from PATH or a file of the project may be a wrapper, whose own
+    time says nothing of what it starts.
+    """
+    if found.venv:
+        if _is_editable(found):
+            return None
+        files = [found.venv / FINGERPRINT_FILE, *sorted(found.venv.glob(_PACKAGES))]
+    elif found.source == "bundled":
+        files = _module_files(found.command[-1])
     else:
-        files = [Path(found.command[0])]
+        return None
+    return _file_key(files)
+
+
+_PACKAGES = "lib/python*/site-packages"
+
+
+def _is_editable(found: FoundPlugin) -> bool:
+    if found.plugin and re.search(r"(^|\s)(-e|--editable)\b", found.plugin.pip_url or ""):
+        return True
+    # Where a variable holds the -e, what was installed says so (PEP 610).
+    notes = found.venv.glob(f"{_PACKAGES}/*.dist-info/direct_url.json") if found.venv else ()
+    return any('"editable":true' in re.sub(r"\s", "", note.read_text()) for note in notes)
+
+
+def _module_files(module: str) -> list[Path]:
+    from importlib.util import find_spec
+
+    spec = find_spec(module)
+    return sorted(Path(spec.origin).parent.glob("*.py")) if spec and spec.origin else []
+
+
+def _file_key(files: Sequence[Path]) -> str:
     stats = [(str(file), file.stat()) for file in files]
     return hashlib.sha256(repr([(n, s.st_mtime_ns, s.st_size) for n, s in stats]).encode()).hexdigest()
 
