@@ -202,6 +202,7 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
             environ=workspace.environ,
             show=progress.show_line,
             progress=lambda reader: status.send(records=reader.records, bytes=reader.size_bytes),
+            suffix=workspace.state_id_suffix,
         )
     status.send(records=result.records, bytes=result.size_bytes, seconds=result.seconds)
     if not status.supervised:
