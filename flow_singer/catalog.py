@@ -1,30 +1,55 @@
-"""Edit a tap's catalog by rules and read the selection out of it; catalogs stay raw JSON throughout.
-
-Classes for catalogs drop keys that they do not know (enum, oneOf, `$ref`), so none are used here.
-"""
+"""Edit a tap's catalog by the rules of a project: select, metadata, schema, select_filter."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from flow_singer.errors import ConfigError
+from flow_singer.nearrules import did_you_mean, near, near_properties, near_streams
+from flow_singer.selected import (
+    Breadcrumb,
+    breadcrumb_of,
+    copy_catalog,
+    copy_json,
+    dotted,
+    legacy_properties,
+    metadata_of,
+    properties_of,
+    selected_streams,
+    stream_id,
+    streams_of,
+)
+
+__all__ = [
+    "CatalogResult",
+    "apply_filter",
+    "apply_rules",
+    "extend_select",
+    "legacy_properties",
+    "selected_streams",
+]
 
 _UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
 _WILDCARD = re.compile(r"[*?\[]")
 
-Breadcrumb = tuple[str, ...]
-
 
 @dataclass(frozen=True)
 class CatalogResult:
-    """A changed copy of a catalog, and a warning for each rule that matched nothing."""
+    """A changed copy of a catalog, and what should be said of the rules.
+
+    Attributes:
+        catalog: the copy.
+        warnings: a sentence for each rule that did nothing, or not what it seems to say.
+        unmatched: those of them for select rules that matched nothing, by rule.
+    """
 
     catalog: dict[str, Any]
     warnings: list[str]
+    unmatched: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,12 +70,27 @@ class _SelectRule:
         )
         return cls(text, stream, tuple(part for part in properties if part), text.startswith("!"))
 
+    @property
+    def whole(self) -> str:
+        """The rule without `!` and escapes."""
+        return self.text.removeprefix("!").replace("\\.", ".")
+
+    def matches(self, stream_id: str, breadcrumb: Breadcrumb) -> bool:
+        """Whether a property is one that the rule is about."""
+        pattern = ".".join(breadcrumb_of(self.properties or ("*",)))
+        return fnmatchcase(stream_id, self.stream) and fnmatchcase(".".join(breadcrumb), pattern)
+
+    def names(self, stream_id: str, breadcrumb: Breadcrumb) -> bool:
+        """Whether it is about a property by its whole name."""
+        own = bool(self.properties) and not any(_WILDCARD.search(part) for part in self.properties)
+        return own and self.matches(stream_id, breadcrumb)
+
     def breadcrumbs(self) -> list[Breadcrumb]:
         """The patterns of breadcrumbs to set: an included property also selects all it stands in."""
         path = self.properties or ("*",)
         if self.exclude:
-            return [(), _breadcrumb(path)] if path == ("*",) else [_breadcrumb(path)]
-        return [_breadcrumb(path[:depth]) for depth in range(len(path) + 1)]
+            return [(), breadcrumb_of(path)] if path == ("*",) else [breadcrumb_of(path)]
+        return [breadcrumb_of(path[:depth]) for depth in range(len(path) + 1)]
 
 
 def apply_rules(
@@ -75,17 +115,21 @@ def apply_rules(
 
     Source: Meltano 4.4, "select", "metadata", "schema" and "select_filter" extras. Two differences:
     properties with names such as `x-y` get metadata too, and a `schema` pattern never adds a property of its
-    own name.
+    own name. As there, a rule that names an object alone selects nothing of what is in it; unlike there, that
+    is told.
     """
-    result = _copy(catalog)
-    streams = _streams(result)
+    result = copy_catalog(catalog)
+    streams = streams_of(result)
     warnings = [*_apply_schema(streams, schema or {})]
     for stream in streams:
-        _complete_metadata(stream, [(), *(path for path, _ in _properties(stream.get("schema")))])
-    warnings += _apply_select(streams, [_SelectRule.parse(text) for text in select])
+        _complete_metadata(stream, [(), *(path for path, _ in properties_of(stream.get("schema")))])
+    rules = [_SelectRule.parse(text) for text in select]
+    unmatched = dict(_apply_select(streams, rules))
+    warnings += unmatched.values()
     warnings += _apply_metadata(streams, metadata or {})
     warnings += _apply_filter(streams, select_filter)
-    return CatalogResult(result, warnings)
+    warnings += _without_effect(result, rules)
+    return CatalogResult(result, warnings, unmatched)
 
 
 def apply_filter(catalog: Mapping[str, Any], select_filter: Sequence[str]) -> CatalogResult:
@@ -96,8 +140,8 @@ def apply_filter(catalog: Mapping[str, Any], select_filter: Sequence[str]) -> Ca
     Raises:
         ConfigError: the catalog or a rule has a wrong shape.
     """
-    result = _copy(catalog)
-    return CatalogResult(result, [*_apply_filter(_streams(result), select_filter)])
+    result = copy_catalog(catalog)
+    return CatalogResult(result, [*_apply_filter(streams_of(result), select_filter)])
 
 
 def extend_select(base: Sequence[str], extra: Sequence[str]) -> list[str]:
@@ -111,105 +155,9 @@ def extend_select(base: Sequence[str], extra: Sequence[str]) -> list[str]:
     return list(extra)
 
 
-def selected_streams(catalog: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Read what a tap will extract: selected stream -> dotted paths of its selected properties.
-
-    For a property: parent deselected, no; unsupported, no; automatic, yes; `selected`; `selected-by-default`;
-    as its parent. For a stream an explicit `selected` goes before `inclusion`, and without either it is not
-    selected. "true" and "false" as text count.
-
-    Source: Singer spec, "Stream and field selection"; Singer SDK, selection masks.
-    """
-    result: dict[str, list[str]] = {}
-    for stream in _streams(catalog):
-        marks = _metadata_of(stream)
-        if not _stream_selected(stream, marks.get((), {})):
-            continue
-        known: dict[Breadcrumb, bool] = {(): True}
-        for breadcrumb, property_schema in _properties(stream.get("schema")):
-            own = {**_legacy_mark(property_schema), **marks.get(breadcrumb, {})}
-            known[breadcrumb] = _property_selected(own, parent=known[breadcrumb[:-2]])
-        result[_stream_id(stream)] = [_dotted(path) for path, selected in known.items() if path and selected]
-    return result
-
-
-def legacy_properties(catalog: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the catalog for a tap with `--properties`: `selected` also stands inside the schemas.
-
-    Source: Singer spec 0.2, "Properties"; kept by taps that predate metadata.
-    """
-    result = _copy(catalog)
-    chosen = selected_streams(catalog)
-    for stream in _streams(result):
-        paths = chosen.get(_stream_id(stream))
-        stream["selected"] = paths is not None
-        if isinstance(stream.get("schema"), dict):
-            stream["schema"]["selected"] = paths is not None
-        for breadcrumb, property_schema in _properties(stream.get("schema")):
-            property_schema["selected"] = paths is not None and _dotted(breadcrumb) in paths
-    return result
-
-
-def _copy(catalog: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(catalog, Mapping):
-        raise ConfigError("The catalog is no JSON object.", 'Expected {"streams": [...]}.')
-    return {key: _copied(value) for key, value in catalog.items()}
-
-
-def _copied(value: Any) -> Any:
-    """Copy JSON; unlike copy.deepcopy, parts that were one object in memory become separate."""
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
-
-
-def _streams(catalog: Mapping[str, Any]) -> list[dict[str, Any]]:
-    streams = catalog.get("streams")
-    if not isinstance(streams, list) or not all(isinstance(stream, dict) for stream in streams):
-        raise ConfigError("The catalog has no list of streams.", 'Expected {"streams": [...]}.')
-    for number, stream in enumerate(streams, 1):
-        if not isinstance(stream.get("tap_stream_id", stream.get("stream")), str):
-            raise ConfigError(f"Stream {number} of the catalog has no tap_stream_id.", "Discover it anew.")
-    return streams
-
-
-def _stream_id(stream: Mapping[str, Any]) -> str:
-    return str(stream.get("tap_stream_id", stream.get("stream")))
-
-
-def _breadcrumb(properties: Iterable[str]) -> Breadcrumb:
-    return tuple(part for name in properties for part in ("properties", name))
-
-
-def _dotted(breadcrumb: Breadcrumb) -> str:
-    return ".".join(breadcrumb[1::2])
-
-
-def _properties(schema: Any, above: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, dict[str, Any]]]:
-    """Each property of a schema with its breadcrumb, parents before children."""
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if isinstance(properties, Mapping):
-        for name, property_schema in properties.items():
-            if isinstance(property_schema, dict):
-                breadcrumb = (*above, "properties", name)
-                yield breadcrumb, property_schema
-                yield from _properties(property_schema, breadcrumb)
-
-
-def _metadata_of(stream: Mapping[str, Any]) -> dict[Breadcrumb, dict[str, Any]]:
-    """The metadata of a stream by breadcrumb; the mappings are those of the catalog itself."""
-    marks: dict[Breadcrumb, dict[str, Any]] = {}
-    for entry in stream.get("metadata") or ():
-        if isinstance(entry, dict) and isinstance(entry.get("breadcrumb"), list):
-            mark = entry.setdefault("metadata", {})
-            if isinstance(mark, dict):
-                marks.setdefault(tuple(map(str, entry["breadcrumb"])), mark)
-    return marks
-
-
 def _complete_metadata(stream: dict[str, Any], breadcrumbs: Iterable[Breadcrumb]) -> None:
     """Make the missing entries: nested properties available, the rest automatic (Meltano 4.4)."""
-    known = _metadata_of(stream)
+    known = metadata_of(stream)
     missing = [breadcrumb for breadcrumb in breadcrumbs if breadcrumb not in known]
     stream["metadata"] = [
         *(stream.get("metadata") or ()),
@@ -228,16 +176,19 @@ def _select(mark: dict[str, Any], selected: bool) -> None:
         mark["selected"] = selected
 
 
-def _apply_select(streams: Sequence[dict[str, Any]], rules: Sequence[_SelectRule]) -> Iterator[str]:
-    """Deselect all, then include, then exclude. Warns of rules that match nothing, `*` aside."""
+def _apply_select(
+    streams: Sequence[dict[str, Any]], rules: Sequence[_SelectRule]
+) -> Iterator[tuple[str, str]]:
+    """Deselect all, then include, then exclude. Yields each rule that matches nothing, `*` aside, and why."""
     used: set[_SelectRule] = set()
     named: set[_SelectRule] = set()
+    unsupported: set[_SelectRule] = set()
     for stream in streams:
-        marks = _metadata_of(stream)
+        marks = metadata_of(stream)
         for mark in (stream, *marks.values()):
             mark["selected"] = False
         for rule in sorted(rules, key=lambda rule: rule.exclude):  # excludes last, so that they win
-            if not fnmatchcase(_stream_id(stream), rule.stream):
+            if not fnmatchcase(stream_id(stream), rule.stream):
                 continue
             named.add(rule)
             patterns = [".".join(pattern) for pattern in rule.breadcrumbs()]
@@ -245,21 +196,73 @@ def _apply_select(streams: Sequence[dict[str, Any]], rules: Sequence[_SelectRule
                 if any(fnmatchcase(".".join(breadcrumb), pattern) for pattern in patterns):
                     _select(mark, not rule.exclude)
                     if fnmatchcase(".".join(breadcrumb), patterns[-1]):
-                        used.add(rule)
+                        able = rule.exclude or mark.get("inclusion") != "unsupported"
+                        (used if able else unsupported).add(rule)
             if "" in patterns:
                 stream["selected"] = not rule.exclude
     for rule in rules:
         if rule.stream != "*" and rule not in named:
-            yield f"select rule '{rule.text}': no stream is called so.{_near(rule.stream, streams)}"
-        elif rule.properties not in {(), ("*",)} and rule in named and rule not in used:
-            yield f"select rule '{rule.text}': no property matches '{'.'.join(rule.properties)}'."
+            why = f"no stream is called so.{_near(rule.whole, streams)}"
+        elif rule.properties in {(), ("*",)} or rule not in named or rule in used:
+            continue
+        elif rule in unsupported:
+            why = "the tap cannot send it (inclusion: unsupported)."
+        else:
+            why = f"no property matches '{'.'.join(rule.properties)}'.{_near_property(rule, streams)}"
+        yield rule.text, f"select rule '{rule.text}': {why}"
 
 
-def _near(name: str, streams: Iterable[Mapping[str, Any]]) -> str:
-    from difflib import get_close_matches
+def _near(written: str, streams: Iterable[Mapping[str, Any]]) -> str:
+    ids = {str(stream.get("stream")): stream_id(stream) for stream in streams if stream.get("stream")}
+    ids |= {id_: id_ for id_ in map(stream_id, streams)}
+    return did_you_mean(near_streams(written, ids))
 
-    near = get_close_matches(name, [_stream_id(stream) for stream in streams], n=2)
-    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+def _near_property(rule: _SelectRule, streams: Iterable[Mapping[str, Any]]) -> str:
+    paths = _paths(stream for stream in streams if fnmatchcase(stream_id(stream), rule.stream))
+    stream = _UNESCAPED_DOT.split(rule.text.removeprefix("!"))[0]
+    return did_you_mean([f"{stream}.{path}" for path in near_properties(rule.properties, paths)])
+
+
+def _paths(streams: Iterable[Mapping[str, Any]]) -> list[Breadcrumb]:
+    """The names from the top to each property."""
+    return [path[1::2] for stream in streams for path, _ in properties_of(stream.get("schema"))]
+
+
+def _without_effect(catalog: Mapping[str, Any], rules: Sequence[_SelectRule]) -> Iterator[str]:
+    """Tell rules that name a property and yet leave out what is in it, or cannot keep it out."""
+    if all(rule.properties in {(), ("*",)} for rule in rules):
+        return
+    chosen = selected_streams(catalog)
+    excludes = [rule for rule in rules if rule.exclude]
+    told = set()
+    for stream in streams_of(catalog):
+        id_ = stream_id(stream)
+        paths = set(chosen.get(id_, ()))
+        marks = metadata_of(stream)
+        for breadcrumb, schema in properties_of(stream.get("schema")):
+            path = dotted(breadcrumb)
+            if path not in paths:
+                continue
+            inner = [one for one, _ in properties_of(schema, breadcrumb)]
+            empty = bool(inner) and not any(dotted(one) in paths for one in inner)
+            always = marks.get(breadcrumb, {}).get("inclusion") == "automatic"
+            for rule in rules:
+                if rule in told or not rule.names(id_, breadcrumb):
+                    continue
+                if rule.exclude and always:
+                    told.add(rule)
+                    yield f"select rule '{rule.text}': the tap sends '{path}' all the same (inclusion: automatic)."
+                elif (
+                    not rule.exclude
+                    and empty
+                    and not any(one.matches(id_, below) for one in excludes for below in inner)
+                ):
+                    told.add(rule)
+                    yield (
+                        f"select rule '{rule.text}': '{path}' is an object, and nothing in it is selected, so it "
+                        f"may come empty. Select what is in it: '{rule.text}.*'."
+                    )
 
 
 def _by_stream(
@@ -272,7 +275,7 @@ def _by_stream(
     """
     for key, body in rules.items():
         pattern = f"{above}{key}"
-        matching = [stream for stream in streams if fnmatchcase(_stream_id(stream), pattern)]
+        matching = [stream for stream in streams if fnmatchcase(stream_id(stream), pattern)]
         for stream in matching:
             yield stream, pattern, body
         if matching:
@@ -298,9 +301,11 @@ def _apply_schema(streams: Sequence[dict[str, Any]], rules: Mapping[str, Any]) -
         for name, payload in body.items():
             wanted = [known for known in properties if fnmatchcase(known, name)]
             if not wanted and _WILDCARD.search(name):
-                yield f"schema of '{pattern}': no property matches '{name}'."
+                yield f"schema of '{pattern}': no property matches '{name}'.{_near_path((name,), [stream])}"
+            elif not wanted and (alike := near(name, {one: one for one in properties}, cutoff=0.8)):
+                yield f"schema of '{pattern}' adds a property '{name}'.{did_you_mean(alike)}"
             for known in wanted or ([] if _WILDCARD.search(name) else [name]):
-                properties[known] = _copied(payload)
+                properties[known] = copy_json(payload)
 
 
 def _apply_metadata(streams: Sequence[dict[str, Any]], rules: Mapping[str, Any]) -> Iterator[str]:
@@ -313,19 +318,41 @@ def _apply_metadata(streams: Sequence[dict[str, Any]], rules: Mapping[str, Any])
             raise ConfigError(
                 f"metadata of '{pattern}' is no mapping.", "Write replication-method: INCREMENTAL."
             )
-        marks = _metadata_of(stream)
+        marks = metadata_of(stream)
         for properties, key, value in _metadata_leaves(body):
-            wanted = ".".join(_breadcrumb(properties))
+            wanted = ".".join(breadcrumb_of(properties))
             matching = [mark for path, mark in marks.items() if fnmatchcase(".".join(path), wanted)]
             if not matching:
-                yield f"metadata of '{pattern}': no property matches '{'.'.join(properties)}'."
+                dotted, alike = ".".join(properties), _near_path(properties, [stream])
+                yield f"metadata of '{pattern}': no property matches '{dotted}'.{alike}"
+            yield from _strange_mark(pattern, key, value)
             for mark in matching:
                 if key != "selected" or value is not True:
-                    mark[key] = _copied(value)
+                    mark[key] = copy_json(value)
                 else:
                     _select(mark, True)
             if not properties:  # legacy catalogs have the keys on the stream itself
-                stream[key.replace("-", "_")] = _copied(value)
+                stream[key.replace("-", "_")] = copy_json(value)
+
+
+def _near_path(properties: Sequence[str], streams: Sequence[Mapping[str, Any]]) -> str:
+    return did_you_mean(near_properties(properties, _paths(streams)))
+
+
+# Singer spec, "Metadata"; what tap-postgres and its like add.
+_KEYS = """selected inclusion selected-by-default replication-method replication-key forced-replication-method
+    valid-replication-keys table-key-properties view-key-properties schema-name database-name is-view row-count
+    sql-datatype""".split()  # noqa: SIM905
+_METHODS = ("FULL_TABLE", "INCREMENTAL", "LOG_BASED")
+
+
+def _strange_mark(pattern: str, key: str, value: Any) -> Iterator[str]:
+    """Tell a key of metadata, or a replication method, that looks like a misspelt one."""
+    if key not in _KEYS and (alike := near(key, {one: one for one in _KEYS}, n=1, cutoff=0.85)):
+        yield f"metadata of '{pattern}': taps do not know the key '{key}'.{did_you_mean(alike)}"
+    if key == "replication-method" and value not in _METHODS:
+        alike = near(str(value), {one: one for one in _METHODS}, n=1)
+        yield f"metadata of '{pattern}': '{value}' is no replication-method of Singer.{did_you_mean(alike)}"
 
 
 def _metadata_leaves(
@@ -342,47 +369,13 @@ def _apply_filter(streams: Sequence[dict[str, Any]], select_filter: Sequence[str
     rules = [_SelectRule.parse(text) for text in select_filter]
     wanted = [rule.stream for rule in rules if not rule.exclude]
     unwanted = [rule.stream for rule in rules if rule.exclude]
-    ids = [_stream_id(stream) for stream in streams]
+    ids = [stream_id(stream) for stream in streams]
     for stream, name in zip(streams, ids, strict=True):
         left_out = bool(wanted) and not any(fnmatchcase(name, pattern) for pattern in wanted)
         if left_out or any(fnmatchcase(name, pattern) for pattern in unwanted):
             _complete_metadata(stream, [()])
-            _metadata_of(stream)[()]["selected"] = False
+            metadata_of(stream)[()]["selected"] = False
             stream["selected"] = False
     for rule in rules:
         if not any(fnmatchcase(name, rule.stream) for name in ids):
             yield f"select_filter '{rule.text}': no stream is called so.{_near(rule.stream, streams)}"
-
-
-def _flag(mark: Mapping[str, Any], key: str) -> bool | None:
-    value = mark.get(key)
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.lower())
-    return value if isinstance(value, bool) else None
-
-
-def _legacy_mark(schema: Any) -> dict[str, Any]:
-    """Selection as catalogs without metadata have it, inside the schema."""
-    keys = ("selected", "inclusion")
-    return {key: schema[key] for key in keys if key in schema} if isinstance(schema, Mapping) else {}
-
-
-def _stream_selected(stream: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
-    own = {**_legacy_mark(stream.get("schema")), **_legacy_mark(stream), **mark}
-    selected = _flag(own, "selected")
-    if own.get("inclusion") == "unsupported":
-        return False
-    if selected is not None:
-        return selected
-    return own.get("inclusion") == "automatic" or _flag(own, "selected-by-default") is True
-
-
-def _property_selected(mark: Mapping[str, Any], *, parent: bool) -> bool:
-    if not parent or mark.get("inclusion") == "unsupported":
-        return False
-    if mark.get("inclusion") == "automatic":
-        return True
-    for key in ("selected", "selected-by-default"):
-        if (flag := _flag(mark, key)) is not None:
-            return flag
-    return parent

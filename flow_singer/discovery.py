@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flow_singer.errors import TapError, TargetError
+from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.files import write_atomic
 from flow_singer.masking import mask
 from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, run_quietly
@@ -42,8 +42,21 @@ class About(NamedTuple):
     settings: Any = None
 
 
+TAP_CAPABILITIES = frozenset({"catalog", "discover", "properties"})
+"""What only taps say that they can do (Singer SDK; "state" is in the lists of targets too)."""
+TARGET_CAPABILITIES = frozenset(
+    {"target-schema", "hard-delete", "soft-delete", "validate-records", "datetime-failsafe"}
+)
+"""What only targets say."""
+
+
 def capabilities(
-    found: FoundPlugin, *, env: Mapping[str, str], cache: Path, timeout_s: float = 60.0
+    found: FoundPlugin,
+    *,
+    env: Mapping[str, str],
+    cache: Path,
+    timeout_s: float = 60.0,
+    refresh: bool = False,
 ) -> frozenset[str]:
     """Return what a tap can do: as declared, else as it says itself when asked (once).
 
@@ -52,6 +65,7 @@ def capabilities(
         env: the plugin's environment variables.
         cache: folder that keeps the answer (see `cache_folder`).
         timeout_s: how long each of the two questions may take.
+        refresh: ask anew.
 
     Returns:
         Singer SDK names: catalog, properties, discover, state. Empty for targets and mappers, of which
@@ -59,13 +73,16 @@ def capabilities(
 
     Raises:
         TapError: it can neither tell about itself nor show its help.
+        ConfigError: by what it says it is a target.
     """
     if found.capabilities is not None:
+        _refuse_target(found, found.capabilities)
         return found.capabilities
     if found.kind != "extractors":
         return frozenset()
-    answer = ask_about(found, env=env, cache=cache, timeout_s=timeout_s)
+    answer = ask_about(found, env=env, cache=cache, timeout_s=timeout_s, refresh=refresh)
     if answer.capabilities is not None:
+        _refuse_target(found, answer.capabilities)
         return answer.capabilities
     _, text, tail = _ask(found, ["--help"], env, timeout_s)
     options = set(re.findall(r"--(catalog|properties|state|discover|config)\b", text))
@@ -80,22 +97,41 @@ def capabilities(
     )
 
 
-def ask_about(found: FoundPlugin, *, env: Mapping[str, str], cache: Path, timeout_s: float = 60.0) -> About:
+def _refuse_target(found: FoundPlugin, able: frozenset[str]) -> None:
+    if found.kind == "extractors" and (foreign := able & TARGET_CAPABILITIES) and not able & TAP_CAPABILITIES:
+        raise ConfigError(
+            f"{found.name} is no tap: it says of itself that it can {', '.join(sorted(foreign))}.",
+            f"A target stands at the end: flow run TAP {found.name}",
+        )
+
+
+def ask_about(
+    found: FoundPlugin,
+    *,
+    env: Mapping[str, str],
+    cache: Path,
+    timeout_s: float = 60.0,
+    refresh: bool = False,
+) -> About:
     """Return what a plugin says to `--about --format=json`; it is asked once per build.
+
+    Unlike a catalog, the answer of a program whose build is not known is kept until its file changes: asking
+    takes as long as starting it, and what a plugin can do hardly ever changes.
 
     Args:
         found: its environment must be there.
         env: the plugin's environment variables.
         cache: folder that keeps the answer (see `cache_folder`).
         timeout_s: how long it may take.
+        refresh: ask anew.
 
     Raises:
         TapError, TargetError: it cannot be started.
 
     Source: Singer SDK 0.54, "About information".
     """
-    kept, build = _kept_about(cache), build_key(found)
-    if kept is not None and build is not None and kept[0] == build:
+    kept, build = _kept_about(cache), _about_key(found)
+    if kept is not None and build is not None and kept[0] == build and not refresh:
         return kept[1]
     code, text, _ = _ask(found, ["--about", "--format=json"], env, timeout_s)
     answer = _read_about(text) if code == 0 else About()
@@ -136,9 +172,16 @@ def _kept_about(cache: Path) -> tuple[str | None, About] | None:
         return None
 
 
+def _about_key(found: FoundPlugin) -> str | None:
+    build = build_key(found)
+    if build is None and found.venv is None:
+        return _file_key([Path(found.command[0])])
+    return build
+
+
 def _keep_about(found: FoundPlugin, cache: Path, answer: About) -> None:
     able = None if answer.capabilities is None else sorted(answer.capabilities)
-    kept = {"build": build_key(found), "about": {"capabilities": able, "settings": answer.settings}}
+    kept = {"build": _about_key(found), "about": {"capabilities": able, "settings": answer.settings}}
     write_atomic(cache / "about.json", json.dumps(kept).encode())
 
 
@@ -226,15 +269,42 @@ def discover(
 
 
 def build_key(found: FoundPlugin) -> str | None:
-    """Return what tells one build of a plugin from another; None where it may change at any time (`-e`)."""
-    if found.plugin and found.plugin.pip_url and re.search(r"(^|\s)(-e|--editable)\b", found.plugin.pip_url):
-        return None
+    """Return what tells one build of a plugin from another; None where nobody knows when it changes.
+
+    Known is a bundled one, and one that Flow or Meltano installed (`pip_url`), unless what it installed is a
+    folder that is worked on (`-e`). A program from PATH or a file of the project may be a wrapper, whose own
+    time says nothing of what it starts.
+    """
     if found.venv:
-        files = [found.venv / FINGERPRINT_FILE]
+        if _is_editable(found):
+            return None
+        files = [found.venv / FINGERPRINT_FILE, *sorted(found.venv.glob(_PACKAGES))]
     elif found.source == "bundled":
-        files = sorted(_module_folder(found.command[-1]).glob("*.py"))
+        files = _module_files(found.command[-1])
     else:
-        files = [Path(found.command[0])]
+        return None
+    return _file_key(files)
+
+
+_PACKAGES = "lib/python*/site-packages"
+
+
+def _is_editable(found: FoundPlugin) -> bool:
+    if found.plugin and re.search(r"(^|\s)(-e|--editable)\b", found.plugin.pip_url or ""):
+        return True
+    # Where a variable holds the -e, what was installed says so (PEP 610).
+    notes = found.venv.glob(f"{_PACKAGES}/*.dist-info/direct_url.json") if found.venv else ()
+    return any('"editable":true' in re.sub(r"\s", "", note.read_text()) for note in notes)
+
+
+def _module_files(module: str) -> list[Path]:
+    from importlib.util import find_spec
+
+    spec = find_spec(module)
+    return sorted(Path(spec.origin).parent.glob("*.py")) if spec and spec.origin else []
+
+
+def _file_key(files: Sequence[Path]) -> str:
     stats = [(str(file), file.stat()) for file in files]
     return hashlib.sha256(repr([(n, s.st_mtime_ns, s.st_size) for n, s in stats]).encode()).hexdigest()
 

@@ -67,6 +67,7 @@ def run_tap(
     environ: Mapping[str, str],
     show: Callable[[str, str], None],
     progress: Callable[[MessageReader], None],
+    suffix: str | None = None,
 ) -> TapResult:
     """Run a tap and relay its messages.
 
@@ -79,6 +80,7 @@ def run_tap(
         environ: this process's environment.
         show: gets (name, line) of what the tap writes on stderr.
         progress: called about twice a second.
+        suffix: what the names of the bookmarks end in.
 
     Raises:
         TapError: it failed, or what it wrote is no stream.
@@ -87,12 +89,20 @@ def run_tap(
         Interrupted: a signal came; the tap is stopped.
     """
     cache = cache_folder(tap.found, project, environ=environ)
-    able = capabilities(tap.found, env=tap.env, cache=cache)
-    bookmark = find_bookmark(tap, project, store, options)
+    able = capabilities(tap.found, env=tap.env, cache=cache, refresh=options.refresh_catalog)
+    bookmark = find_bookmark(tap, project, store, options, suffix=suffix)
     with run_folder(project) as folder:
         config = write_config(folder, tap.name, tap.config)
         arguments = ["--config", str(config)]
-        catalog = make_catalog(tap, able, config, cache, options, lambda line: show(tap.name, line))
+        catalog = make_catalog(
+            tap,
+            able,
+            config,
+            cache,
+            options,
+            lambda line: show(tap.name, line),
+            root=project.root if project else None,
+        )
         if catalog is not None:
             option = "--catalog" if "catalog" in able or "properties" not in able else "--properties"
             document = catalog if option == "--catalog" else legacy_properties(catalog)

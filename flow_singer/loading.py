@@ -209,9 +209,10 @@ def _load_package(
         )
         stream.begin()
         header = stream.header
-        if header is not None and header.state_id is not None:
+        if header is not None and (header.state_id is not None or header.resumed):
+            source_of = f"the bookmark {header.state_id}" if header.state_id else "a state in a file"
             raise ConfigError(
-                f"{header.tap} resumed from the bookmark {header.state_id}, but a package is replaced whole: "
+                f"{header.tap} resumed from {source_of}, but a package is replaced whole: "
                 f"{target} would hold only what is new.",
                 f"Run: flow run {header.tap} --full-refresh | … | flow load {target}",
             )

@@ -233,8 +233,18 @@ def _canonical(path: str, aliases: Mapping[str, str]) -> str:
 def _find_leaves(
     project: Project, plugin: Plugin, definitions: Mapping[str, Setting], environ: Mapping[str, str]
 ) -> dict[str, _Leaf]:
-    """Look for each dotted path in the layers from high to low; null means "not set here"."""
+    """Look for each dotted path in the layers from high to low; null means "not set here".
+
+    An object in a variable merges with the layers below it; of an extra (`TAP_X__METADATA`) it is all there is
+    (Meltano 4.4).
+    """
     leaves: dict[str, _Leaf] = {}
+    whole: set[str] = set()  # extras that a variable holds as an object, with a dot behind
+
+    def find(path: str, leaf: _Leaf) -> None:
+        if not path.startswith(tuple(whole)):
+            leaves.setdefault(path, leaf)
+
     aliases = _aliases(definitions)
     rank = 0
     # A variable of a nested setting beats the same leaf inside a variable of the whole object.
@@ -254,17 +264,19 @@ def _find_leaves(
                 else:
                     found = {setting.name: value}
                 for path, item in found.items():
-                    leaves.setdefault(path, _Leaf(item, source, rank, literal=True))
+                    find(path, _Leaf(item, source, rank, literal=True))
+                if setting.kind == "object" and setting.name.startswith("_"):
+                    whole.add(f"{setting.name}.")
             rank += 1
         for place, values in _layers(project, ancestor):
             for path, value in values.items():
                 if value is not None:
-                    leaves.setdefault(_canonical(path, aliases), _Leaf(value, inherited + place, rank))
+                    find(_canonical(path, aliases), _Leaf(value, inherited + place, rank))
             rank += 1
     for setting in definitions.values():
         if setting.default is not None:
             for path, value in flatten({setting.name: setting.default}).items():
-                leaves.setdefault(path, _Leaf(value, "default", rank))
+                find(path, _Leaf(value, "default", rank))
     return leaves
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TextIO
 
 from flow_singer.errors import ConfigError, DataError
 
@@ -56,13 +56,15 @@ def checked_id(id_: str) -> str:
     if (
         not id_
         or id_.startswith(".")
+        or id_ != id_.strip()
         or "/" in id_
-        or "\0" in id_
+        or not id_.isprintable()  # no line ends, no bytes that are no UTF-8
         or len(os.fsencode(id_)) > _LONGEST_ID_BYTES
     ):
         raise ConfigError(
-            f"{id_!r} cannot be a state id.",
-            f"Use 1 to {_LONGEST_ID_BYTES} bytes, without '/', and not starting with '.'.",
+            f"{id_!r} cannot be a state id: --state-id, or the names it is made of.",
+            f"Use 1 to {_LONGEST_ID_BYTES} bytes of printable characters, without '/' or blanks around them, and "
+            "not starting with '.'.",
         )
     return id_
 
@@ -70,6 +72,27 @@ def checked_id(id_: str) -> str:
 def is_empty(value: RawState) -> bool:
     """Whether a STATE value says nothing (null, `{}` and the like); keeping it would wipe a bookmark."""
     return _EMPTY.fullmatch(value) is not None
+
+
+def why_no_state(value: RawState) -> str | None:
+    """Return what a JSON value is where it cannot be a tap's state, None where it can.
+
+    A state is a JSON object; a Singer message is one, too, but only a mistake makes it a state.
+    """
+    import msgspec
+
+    try:
+        content = msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        return f"not JSON ({exc})"
+    if not isinstance(content, dict):
+        return f"no JSON object, but {value[:60].decode(errors='replace')}"
+    if content.get("type") in _MESSAGES and ("stream" in content or "value" in content):
+        return f"a Singer message ({content['type']})"
+    return None
+
+
+_MESSAGES = ("SCHEMA", "RECORD", "STATE", "BATCH", "ACTIVATE_VERSION")
 
 
 def deep_merge(base: RawState, over: RawState) -> RawState:
@@ -137,8 +160,11 @@ class StateDocument(NamedTuple):
         return deep_merge(self.completed, self.partial)
 
     def with_partial(self, value: RawState) -> StateDocument:
-        """Return the document after a full refresh has printed `value`."""
-        return self._replace(partial=value if self.partial is None else deep_merge(self.partial, value))
+        """Return the document after a full refresh has printed `value`; what is no state goes."""
+        completed, partial = (
+            None if part is None or why_no_state(part) else part for part in (self.completed, self.partial)
+        )
+        return StateDocument(completed, value if partial is None else deep_merge(partial, value))
 
 
 def wrap(value: RawState | None) -> bytes:
@@ -170,7 +196,28 @@ def storable(state_id: str, value: RawState) -> RawState | None:
     except (UnicodeDecodeError, msgspec.DecodeError) as exc:
         shown = value[:200].decode(errors="backslashreplace")
         raise DataError(f"The state for {state_id} is not JSON ({exc}): {shown}") from exc
+    if why := why_no_state(value):
+        raise DataError(
+            f"The state for {state_id} is {why}.",
+            "A target must print the value of a STATE message, and nothing else, on stdout.",
+        )
     return value.strip()
+
+
+def _opened(file: Path) -> TextIO:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return open(file, "a+", encoding="utf-8")
+    except OSError as exc:
+        raise unusable(file, exc) from exc
+
+
+def unusable(file: Path, error: OSError) -> ConfigError:
+    """Return the error for a file of the bookmarks that cannot be read or written."""
+    return ConfigError(
+        f"The bookmarks cannot be used: {error.strerror}: {error.filename or file}.",
+        "Check that file or folder and its rights, or set state_backend.uri in meltano.yml.",
+    )
 
 
 @contextlib.contextmanager
@@ -187,8 +234,7 @@ def run_lock(folder: Path, state_id: str) -> Iterator[None]:
         ConfigError: another run has it; names its process and host.
     """
     file = folder / f"{checked_id(state_id)}.lock"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(file, "a+", encoding="utf-8") as lock:
+    with _opened(file) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

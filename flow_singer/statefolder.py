@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flow_singer.errors import ConfigError
 from flow_singer.files import write_atomic
-from flow_singer.state import RawState, StateDocument, checked_id, storable, unwrap, wrap
+from flow_singer.state import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
 
 
 class FolderStore:
@@ -48,7 +48,7 @@ class FolderStore:
         if new is None:
             return False
         with self._lock(state_id):
-            self._write(state_id, self._read(state_id).with_partial(new))
+            self._write(state_id, self._replaceable(state_id).with_partial(new))
         return True
 
     def clear(self, state_id: str) -> bool:
@@ -75,6 +75,8 @@ class FolderStore:
             text = file.read_bytes()
         except FileNotFoundError:
             return StateDocument()
+        except OSError as exc:
+            raise unusable(file, exc) from exc
         try:
             parts = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
             return StateDocument(*(unwrap(bytes(parts.get(key, b"{}"))) for key in StateDocument._fields))
@@ -83,6 +85,13 @@ class FolderStore:
                 f"{file} is not a bookmark: {exc}.",
                 "Put its predecessor back (previous.json beside it), or run with --full-refresh to replace it.",
             ) from exc
+
+    def _replaceable(self, state_id: str) -> StateDocument:
+        """What a full refresh is laid over: nothing where it cannot be read, since it replaces that."""
+        try:
+            return self._read(state_id)
+        except ConfigError:
+            return StateDocument()
 
     def _write(self, state_id: str, document: StateDocument) -> None:
         file = self._file(state_id)

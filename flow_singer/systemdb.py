@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from flow_singer.errors import ConfigError
-from flow_singer.state import RawState, StateDocument, checked_id, storable, unwrap, wrap
+from flow_singer.state import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
 
 # The tables of Meltano 4.4 and the head of its migrations; a file that has them opens in Meltano as its own.
 _SYSTEM_DATABASE = """
@@ -33,6 +33,11 @@ CREATE TABLE state (
 );
 INSERT INTO alembic_version VALUES ('c0efb3c314eb')
 """
+
+
+def _bytes(cell: object) -> bytes | None:
+    """A cell of the database, which any type may stand in, as JSON text."""
+    return cell if cell is None or isinstance(cell, bytes) else str(cell).encode()
 
 
 class SqliteStore:
@@ -73,7 +78,11 @@ class SqliteStore:
         if new is None:
             return False
         with self._connect() as database:
-            self._write(database, state_id, self._read(database, state_id).with_partial(new))
+            try:
+                before = self._read(database, state_id)
+            except ConfigError:  # a full refresh replaces what cannot be read
+                before = StateDocument()
+            self._write(database, state_id, before.with_partial(new))
         return True
 
     def clear(self, state_id: str) -> bool:
@@ -99,8 +108,8 @@ class SqliteStore:
             "SELECT completed_state, partial_state FROM state WHERE state_id = ?", (state_id,)
         ).fetchone()
         try:
-            return StateDocument(*(unwrap(text and text.encode()) for text in row or ()))
-        except msgspec.DecodeError as exc:
+            return StateDocument(*(unwrap(_bytes(text)) for text in row or ()))
+        except (msgspec.DecodeError, RecursionError) as exc:
             raise ConfigError(
                 f"The bookmark {state_id} in {self.path} is not JSON: {exc}.",
                 "Run with --full-refresh to replace it.",
@@ -122,7 +131,10 @@ class SqliteStore:
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         """Open the database for one transaction, and make its tables where it has none."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise unusable(self.path.parent, exc) from exc
         try:
             with contextlib.closing(
                 sqlite3.connect(self.path, timeout=self.busy_timeout_s, isolation_level=None)

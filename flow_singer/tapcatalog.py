@@ -24,6 +24,8 @@ def make_catalog(
     cache: Path,
     options: TapOptions,
     relay: Callable[[str], None],
+    *,
+    root: Path | None = None,
 ) -> dict[str, Any] | None:
     """Make the catalog of a run.
 
@@ -34,23 +36,23 @@ def make_catalog(
         cache: folder of catalogs that were discovered before.
         options: what was asked.
         relay: gets each line it writes on stderr meanwhile.
+        root: the project's folder, where the extra `catalog` is looked for.
 
     Returns:
         The catalog with all rules applied; None for a tap that takes none.
 
     Raises:
-        ConfigError: a given catalog cannot be read, or nothing is selected.
+        ConfigError: a given catalog cannot be read, nothing is selected, or a rule of `options` matches nothing.
         TapError: discovery failed.
     """
     if not able & {"catalog", "properties"}:
-        if options.select:
-            logger.warning("%s takes no catalog: --select has no effect.", tap.name)
+        _refuse_idle(tap, options)
         return None
     select = extend_select(tap.extras.get("select") or ["*.*"], list(options.select))
     select_filter = tap.extras.get("select_filter") or []
-    given = options.catalog or tap.extras.get("catalog")
+    given = options.catalog or _own_catalog(tap, root, options)
     if given:
-        result = apply_filter(_read_catalog(Path(given)), select_filter)
+        result = apply_filter(_read_catalog(given), select_filter)
     elif "discover" not in able:
         raise ConfigError(
             f"{tap.name} cannot discover its catalog, and none was given.", "Give one with --catalog FILE."
@@ -63,15 +65,51 @@ def make_catalog(
             metadata=tap.extras.get("metadata"),
             schema=tap.extras.get("schema"),
         )
+    streams = ", ".join(_stream_ids(result.catalog)) or "none"
+    if wrong := [why for rule, why in result.unmatched.items() if rule in options.select]:
+        said = " ".join(why.replace("select rule", "--select", 1) for why in wrong)
+        raise ConfigError(f"{tap.name}: {said}", f"It has: {streams}.")
     for warning in result.warnings:
         logger.warning("%s: %s", tap.name, warning)
     if not selected_streams(result.catalog):
         raise ConfigError(
             f"{tap.name}: no stream is selected.",
-            f"It has: {', '.join(_stream_ids(result.catalog)) or 'none'}. Select some with --select "
-            "'STREAM.*' or in meltano.yml.",
+            f"It has: {streams}. Select some with --select 'STREAM.*' or in meltano.yml.",
         )
     return result.catalog
+
+
+def _refuse_idle(tap: PreparedPlugin, options: TapOptions) -> None:
+    """A tap that takes no catalog sends what it likes: rules for one must not seem to hold."""
+    why = f"does nothing: {tap.name} takes no catalog."
+    hint = "If it does take one, list its capabilities in meltano.yml: [catalog, discover, state]."
+    for option, value in (("--select", options.select), ("--catalog", options.catalog)):
+        if value:
+            raise ConfigError(f"{option} {why}", hint)
+    if options.refresh_catalog:
+        logger.warning("--refresh-catalog %s", why)
+    if idle := _rules(tap, "select", "select_filter", "metadata", "schema", "catalog"):
+        logger.warning("%s of meltano.yml %s %s", ", ".join(idle), why, hint)
+
+
+def _rules(tap: PreparedPlugin, *names: str) -> list[str]:
+    """Which of these extras the project has set."""
+    return [name for name in names if tap.extras.get(name) not in (None, [], {}, ["*.*"])]
+
+
+def _own_catalog(tap: PreparedPlugin, root: Path | None, options: TapOptions) -> Path | None:
+    """The file of the extra `catalog`, relative to the project's folder (Meltano 4.4), used as it is."""
+    file = tap.extras.get("catalog")
+    if not file:
+        return None
+    if options.select:
+        raise ConfigError(
+            f"--select does nothing: meltano.yml gives {tap.name} a catalog, which is used as it is ({file}).",
+            "Change that file, or take `catalog` out of meltano.yml.",
+        )
+    if idle := _rules(tap, "select", "metadata", "schema"):
+        logger.warning("%s: the catalog %s is used as it is, without %s.", tap.name, file, ", ".join(idle))
+    return (root or Path()) / str(file)
 
 
 def _stream_ids(catalog: Mapping[str, Any]) -> list[str]:

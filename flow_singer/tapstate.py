@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,8 +14,10 @@ import msgspec
 from flow_singer.errors import ConfigError
 from flow_singer.prepare import PreparedPlugin
 from flow_singer.project import Project
-from flow_singer.state import StateStore
+from flow_singer.state import StateDocument, StateStore, is_empty, unwrap, why_no_state
 from flow_singer.tapoptions import TapOptions
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,49 +29,111 @@ class Bookmark:
 
 
 def find_bookmark(
-    tap: PreparedPlugin, project: Project | None, store: StateStore | None, options: TapOptions
+    tap: PreparedPlugin,
+    project: Project | None,
+    store: StateStore | None,
+    options: TapOptions,
+    *,
+    suffix: str | None = None,
 ) -> Bookmark:
     """Choose what a run resumes from: a file, the bookmark that was named, else the only one the tap has.
 
+    Args:
+        tap: its extra `state` names a file, relative to the project's folder, which goes before bookmarks
+            (Meltano 4.4, "state" extra).
+        project: for that folder and the environment.
+        store: bookmarks; None where none are kept.
+        options: what was asked.
+        suffix: what the names of this project's bookmarks end in.
+
     Raises:
-        ConfigError: the file is no state, or the tap has several bookmarks and none was named.
+        ConfigError: the file or the bookmark is no state, or the tap has several bookmarks and none was named.
     """
     if options.full_refresh or options.limit is not None:
         return Bookmark(options.state_id)
     if options.state is not None:
-        try:
-            return Bookmark(options.state_id, _state_value(options.state.read_bytes(), str(options.state)))
-        except OSError as exc:
-            raise ConfigError(f"Cannot read --state {options.state}: {exc.strerror}.") from exc
+        return Bookmark(options.state_id, _read_state(options.state, f"--state {options.state}"))
+    if file := tap.extras.get("state"):
+        path = (project.root if project else Path()) / str(file)
+        logger.info(
+            "%s resumes from the file %s (state: in meltano.yml), not from a bookmark.", tap.name, file
+        )
+        return Bookmark(
+            options.state_id, _read_state(path, f"the state of {tap.name} in meltano.yml, {path}")
+        )
     if store is None:
         return Bookmark()
     if options.state_id is not None:
-        return Bookmark(options.state_id, store.get(options.state_id))
-    ids = known_bookmarks(store, project, tap.name)
+        return Bookmark(options.state_id, _sound(store, options.state_id))
+    ids = known_bookmarks(store, project, tap.name, suffix)
     if len(ids) > 1:
         raise ConfigError(
             f"{tap.name} has several bookmarks: {', '.join(ids)}.",
             f"Say which: flow run {tap.name} --to TARGET, or --state-id ID, or --full-refresh.",
         )
-    return Bookmark(ids[0], store.get(ids[0])) if ids else Bookmark()
+    return Bookmark(ids[0], _sound(store, ids[0])) if ids else Bookmark()
 
 
-def known_bookmarks(store: StateStore, project: Project | None, tap: str) -> list[str]:
-    """Ids of the bookmarks that a tap has in the active environment."""
-    start = f"{project.environment}:" if project and project.environment else ""
-    return [one for one in store.list(f"{start}{tap}-to-*") if store.get(one) is not None]
+def known_bookmarks(
+    store: StateStore, project: Project | None, tap: str, suffix: str | None = None
+) -> list[str]:
+    """Ids of the bookmarks that a tap has in the active environment.
+
+    Those in a tap (`tap-x-to-tap-y`), which only a mistake can have made, are told and left aside.
+    """
+    environment = f"{project.environment}:" if project and project.environment else ""
+    start = f"{environment}{Path(tap).name}-to-"
+    end = f":{suffix}" if suffix else ""
+    ids = []
+    for one in store.list(f"{escape(start)}*{escape(end)}"):
+        target = one.removeprefix(start).partition(":")[0]
+        if _is_tap(project, target):
+            logger.warning("The bookmark %s is left aside: %s is a tap, no target.", one, target)
+        elif store.get(one) is not None:
+            ids.append(one)
+    return ids
 
 
-def _state_value(text: bytes, name: str) -> bytes:
-    """The state of a file: as taps write it, or wrapped as Meltano keeps it."""
-    try:
-        document = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, msgspec.ValidationError) as exc:
+def _is_tap(project: Project | None, name: str) -> bool:
+    if project is not None and project.plugin("loaders", name) is not None:
+        return False
+    return name.startswith("tap-") or (project is not None and project.plugin("extractors", name) is not None)
+
+
+def _sound(store: StateStore, state_id: str) -> bytes | None:
+    """The value of a bookmark."""
+    value = store.get(state_id)
+    if value is not None and (why := why_no_state(value)):
         raise ConfigError(
-            f"{name} is no state: {exc}.", 'Expected a JSON object such as {"bookmarks": ...}.'
-        ) from exc
-    wrapped = document.get("singer_state")
-    return bytes(wrapped) if wrapped is not None else text.strip()
+            f"The bookmark {state_id} is no state: it is {why}.",
+            "Run with --full-refresh to begin at the beginning and replace it, or name another with --state-id.",
+        )
+    return value
+
+
+def _read_state(path: Path, name: str) -> bytes | None:
+    """The state in a file: as taps write it, or as Meltano keeps it; None where it says nothing."""
+    hint = 'Expected a JSON object such as {"bookmarks": ...}.'
+    try:
+        text = path.read_bytes()
+        document = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except OSError as exc:
+        raise ConfigError(f"Cannot read {name}: {exc.strerror}.", "Name a file that holds a state.") from exc
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise ConfigError(f"{name} is no state: {exc}.", hint) from exc
+    value: bytes | None = text.strip()
+    if document and document.keys() <= {"completed", "partial"}:  # the file of a bookmark
+        value = StateDocument(
+            *(unwrap(bytes(document.get(key, b"{}"))) for key in StateDocument._fields)
+        ).value
+    elif "singer_state" in document:
+        value = bytes(document["singer_state"])
+    if value is None or is_empty(value):
+        logger.warning("%s is empty: the tap begins at the beginning.", name)
+        return None
+    if why := why_no_state(value):
+        raise ConfigError(f"{name} is no state: it is {why}.", hint)
+    return value
 
 
 def resumed_streams(value: bytes | None, catalog: Mapping[str, Any] | None) -> tuple[str, ...]:

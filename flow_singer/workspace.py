@@ -70,5 +70,12 @@ class Workspace:
             project.environment if project else None,
             Path(tap).name,
             Path(target).name,
-            project.state_id_suffix if project else None,
+            self.state_id_suffix,
         )
+
+    @property
+    def state_id_suffix(self) -> str | None:
+        """What ends the name of a bookmark: MELTANO_RUN_STATE_ID_SUFFIX, else the environment's."""
+        project = self.project
+        own = self.environ.get("MELTANO_RUN_STATE_ID_SUFFIX")
+        return own or (project.state_id_suffix if project else None)

@@ -197,12 +197,15 @@ def test_a_schema_pattern_changes_what_it_matches_and_adds_nothing():
     ("rules", "warning"),
     [
         ({"select": ["user.*"]}, "select rule 'user.*': no stream is called so. Did you mean users?"),
-        ({"select": ["users.nme"]}, "select rule 'users.nme': no property matches 'nme'."),
+        (
+            {"select": ["users.nme"]},
+            "select rule 'users.nme': no property matches 'nme'. Did you mean users.name?",
+        ),
         ({"select": ["*.*"], "select_filter": ["nope"]}, "select_filter 'nope': no stream is called so."),
         ({"select": ["*.*"], "metadata": {"x": {"k": 1}}}, "metadata of 'x': no stream is called so."),
         (
             {"select": ["*.*"], "metadata": {"users": {"nme": {"k": 1}}}},
-            "metadata of 'users': no property matches 'nme'.",
+            "metadata of 'users': no property matches 'nme'. Did you mean name?",
         ),
         ({"select": ["*.*"], "schema": {"x": {"k": {}}}}, "schema of 'x': no stream is called so."),
     ],
@@ -298,3 +301,118 @@ def test_rules_of_the_command_line_replace_those_of_the_project():
     assert extend_select(["users.*"], ["orders.*"]) == ["orders.*"]
     assert extend_select(["users.*"], []) == ["users.*"]
     assert extend_select(["users.*"], ["!users.body"]) == ["users.*", "!users.body"]
+
+
+# ------------------------------------------------------------------------------- rules that do nothing
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ("USERS.*", "no stream is called so. Did you mean users?"),
+        ("usres", "no stream is called so. Did you mean users?"),
+        ("!usres.*", "no stream is called so. Did you mean users?"),
+        ("user?s.*", "no stream is called so. Did you mean users?"),
+        ("orders.*", r"no stream is called so. Did you mean db-public\.orders?"),
+        ("db-public.orders", r"no stream is called so. Did you mean db-public\.orders?"),
+        ("db-public.orders.id", r"no stream is called so. Did you mean db-public\.orders?"),
+        (r"db-pubic\.orders", r"no stream is called so. Did you mean db-public\.orders?"),
+        ("zzz", "no stream is called so."),
+        ("users.Name", "no property matches 'Name'. Did you mean users.name?"),
+        ("!users.nmae", "no property matches 'nmae'. Did you mean users.name?"),
+        ("users.nmae*", "no property matches 'nmae*'. Did you mean users.name?"),
+        ("users.addr.stret", "no property matches 'addr.stret'. Did you mean users.addr.street"),
+        ("users.adr.street", "no property matches 'adr.street'. Did you mean users.addr.street"),
+        ("users.street", "no property matches 'street'. Did you mean users.addr.street?"),
+        ("*.nmae", "no property matches 'nmae'. Did you mean *.name?"),
+        (r"db-public\.orders.totl", r"no property matches 'totl'. Did you mean db-public\.orders.total?"),
+        (r"db-public\.orders.x\.y", r"no property matches 'x.y'. Did you mean db-public\.orders.x-y?"),
+        ("users.blob", "the tap cannot send it (inclusion: unsupported)."),
+    ],
+)
+def test_a_misspelt_rule_among_good_ones_is_told_with_a_near_name(rule, why):
+    result = apply_rules(discovered(), select=["users.id", rule, r"db-public\.orders.id"])
+    assert list(result.unmatched) == [rule]
+    assert result.warnings == [result.unmatched[rule]]
+    assert result.warnings[0].startswith(f"select rule '{rule}': {why}")
+
+
+def test_a_property_whose_name_has_a_dot_is_suggested_with_its_escape():
+    catalog = discovered()
+    catalog["streams"][0]["schema"]["properties"]["geo.lat"] = {"type": "number"}
+    assert apply_rules(catalog, select=["users.id", "users.geo.lat"]).warnings == [
+        r"select rule 'users.geo.lat': no property matches 'geo.lat'. Did you mean users.geo\.lat?"
+    ]
+    assert apply_rules(catalog, select=["users.id", r"users.geo\.lat"]).warnings == []
+
+
+HOLLOW = (
+    "select rule '{0}': '{1}' is an object, and nothing in it is selected, so it may come empty. "
+    "Select what is in it: '{0}.*'."
+)
+
+
+@pytest.mark.parametrize(
+    ("select", "warnings"),
+    [
+        (["users.addr"], [HOLLOW.format("users.addr", "addr")]),
+        (["users.id", "us*.addr"], [HOLLOW.format("us*.addr", "addr")]),
+        (["users.addr", "users.addr.zip"], []),
+        (["users.addr.*"], []),
+        (["users.addr", "!users.addr.*"], []),
+        (["users.*"], []),
+        (["users"], []),
+        (["users.id"], []),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_an_object_that_is_selected_without_what_is_in_it_is_told(select, warnings):
+    assert apply_rules(discovered(), select=select).warnings == warnings
+
+
+def test_an_object_filled_by_metadata_is_not_told():
+    result = apply_rules(
+        discovered(), select=["users.addr"], metadata={"users": {"addr": {"zip": {"selected": True}}}}
+    )
+    assert result.warnings == []
+
+
+def test_an_exclusion_that_the_tap_does_not_heed_is_told():
+    result = apply_rules(discovered(), select=["users.*", "!users.id", "!users.name"])
+    assert result.warnings == [
+        "select rule '!users.id': the tap sends 'id' all the same (inclusion: automatic)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "warning"),
+    [
+        (
+            {"metadata": {"users": {"addr": {"zpi": {"k": 1}}}}},
+            "metadata of 'users': no property matches 'addr.zpi'. Did you mean addr.zip",
+        ),
+        (
+            {"metadata": {"USERS": {"k": 1}}},
+            "metadata of 'USERS': no stream is called so. Did you mean users?",
+        ),
+        (
+            {"metadata": {"users": {"replication_method": "INCREMENTAL"}}},
+            "metadata of 'users': taps do not know the key 'replication_method'. Did you mean replication-method?",
+        ),
+        (
+            {"metadata": {"users": {"replication-method": "INCREMETAL"}}},
+            "metadata of 'users': 'INCREMETAL' is no replication-method of Singer. Did you mean INCREMENTAL?",
+        ),
+        ({"schema": {"usres": {"k": {}}}}, "schema of 'usres': no stream is called so. Did you mean users?"),
+        (
+            {"schema": {"users": {"nmae*": {}}}},
+            "schema of 'users': no property matches 'nmae*'. Did you mean name?",
+        ),
+        ({"schema": {"users": {"Name": {}}}}, "schema of 'users' adds a property 'Name'. Did you mean name?"),
+        ({"select_filter": ["usres"]}, "select_filter 'usres': no stream is called so. Did you mean users?"),
+    ],
+)
+def test_other_rules_that_match_nothing_are_told_with_near_names(rules, warning):
+    told = apply_rules(discovered(), select=["*.*"], **rules).warnings
+    assert len(told) == 1
+    assert told[0].startswith(warning)

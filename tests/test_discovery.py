@@ -168,6 +168,55 @@ def test_only_the_newest_catalogs_are_kept(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def _installed(root: Path, pip_url: str = "tap-x") -> FoundPlugin:
+    """A plugin of a project, as if it were installed."""
+    (root / "meltano.yml").write_text(
+        json.dumps({"plugins": {"extractors": [{"name": "tap-x", "pip_url": pip_url}]}})
+    )
+    found = find_plugin("tap-x", "extractors", load_project(root, environ={}), environ={})
+    assert found.venv is not None
+    (found.venv / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    (found.venv / ".meltano_plugin_fingerprint").write_text("mark")
+    return found
+
+
+def test_a_build_is_known_by_what_was_installed(tmp_path):
+    found = _installed(tmp_path)
+    packages = found.venv / "lib" / "python3.11" / "site-packages"
+    before = build_key(found)
+    assert before is not None
+    assert build_key(found) == before
+    (packages / "tap_x-2.dist-info").mkdir()  # as pip leaves it, by hand
+    after = build_key(found)
+    assert after not in (None, before)
+
+
+def test_a_build_is_not_known_where_a_variable_held_the_e(tmp_path):
+    found = _installed(tmp_path, "$TAP_X_PIP")
+    note = found.venv / "lib" / "python3.11" / "site-packages" / "tap_x-1.dist-info" / "direct_url.json"
+    note.parent.mkdir()
+    note.write_text('{"dir_info": {}, "url": "file:///x"}')
+    assert build_key(found) is not None
+    note.write_text('{"dir_info": {"editable": true}, "url": "file:///x"}')
+    assert build_key(found) is None
+
+
+def test_a_program_that_nobody_installed_has_no_build_key(tap, tmp_path):
+    assert build_key(tap()) is None
+    entry = {"name": "tap-x", "namespace": "x", "executable": "./tap-x"}
+    (tmp_path / "meltano.yml").write_text(json.dumps({"plugins": {"extractors": [entry]}}))
+    project = load_project(tmp_path, environ={})
+    assert build_key(find_plugin("tap-x", "extractors", project, environ={})) is None
+    assert build_key(find_plugin("tap-demo", "extractors", None, environ={})) is not None
+
+
+def test_an_answer_is_asked_anew_where_that_is_wanted(tap, tmp_path):
+    found = tap(f"print(json.dumps(json.load(open({str(tmp_path / 'able.json')!r}))))")
+    for names in (["state"], ["catalog"]):
+        (tmp_path / "able.json").write_text(json.dumps({"capabilities": names}))
+        assert ask(found, tmp_path / "cache", refresh=True) == set(names)
+
+
 def test_a_plugin_in_development_has_no_build_key(tmp_path):
     plugins = {"extractors": [{"name": "tap-x", "pip_url": "-e ./tap-x"}]}
     (tmp_path / "meltano.yml").write_text(json.dumps({"plugins": plugins}))

@@ -18,14 +18,15 @@ PACKAGE = Path(__file__).parent.parent / "flow_singer"
 # The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
 # this name.
 FLOORS = [
+    ["errors", "nearnames"],
     [
         "batchpaths",
-        "errors",
         "files",
         "lifeline",
         "linenumbers",
-        "nearnames",
+        "nearrules",
         "nulls",
+        "selected",
         "status",
         "tapoptions",
     ],

@@ -295,6 +295,29 @@ def test_a_variable_reaches_metadata_that_the_file_knows(tmp_path):
     assert extras["metadata"] == {"users": {"replication-method": "INCREMENTAL"}}
 
 
+def test_an_object_in_the_variable_of_an_extra_replaces_what_the_file_has(tmp_path):
+    text = tap("{}", more="metadata: {users: {replication-method: LOG_BASED, id: {k: 1}}, other: {k: 2}}")
+    whole = '{"users": {"replication-key": "id"}}'
+    replaced = settings_of(tmp_path, "tap-x", text=text, TAP_X__METADATA=whole).extras
+    assert replaced["metadata"] == {"users": {"replication-key": "id"}}
+    assert settings_of(tmp_path, "tap-x", text=text, TAP_X__METADATA="{}").extras["metadata"] == {}
+    text = tap("{}", more="schema: {users: {a: {type: string}, b: {type: string}}}")
+    replaced = settings_of(tmp_path, "tap-x", text=text, TAP_X__SCHEMA='{"users": {"a": {"type": "null"}}}')
+    assert replaced.extras["schema"] == {"users": {"a": {"type": "null"}}}
+
+
+def test_a_nested_variable_lies_over_the_object_of_its_extra(tmp_path):
+    text = tap("{}", more="metadata: {users: {replication-method: LOG_BASED, view: 1}}")
+    extras = settings_of(
+        tmp_path,
+        "tap-x",
+        text=text,
+        TAP_X__METADATA='{"users": {"replication-method": "FULL_TABLE", "k": 1}}',
+        TAP_X__METADATA_USERS_REPLICATION_METHOD="INCREMENTAL",
+    ).extras
+    assert extras["metadata"] == {"users": {"replication-method": "INCREMENTAL", "k": 1}}
+
+
 def test_extras_can_mention_the_settings_of_the_plugin(tmp_path):
     text = tap("{name: x}", more="load_schema: raw_$TAP_X_NAME")
     assert settings_of(tmp_path, "tap-x", text=text).extras["load_schema"] == "raw_x"

@@ -13,6 +13,9 @@ import flow_singer
 from flow_singer.cli._context import Cli
 from flow_singer.cli._errors import report
 from flow_singer.cli._logging import set_up_logging
+from flow_singer.cli._variables import VerbGroup, warn_of_unknown
+from flow_singer.errors import ConfigError
+from flow_singer.status import StatusWriter
 from flow_singer.workspace import Workspace
 
 _VERBS = {
@@ -23,8 +26,8 @@ _VERBS = {
 }
 
 
-class _Verbs(click.Group):
-    """Lists the verbs without importing them; their help names the variable of each option."""
+class _Verbs(VerbGroup):
+    """Lists the verbs without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return ["init", "run", "transform", "load"]
@@ -35,7 +38,7 @@ class _Verbs(click.Group):
         module = importlib.import_module(f"flow_singer.cli.{cmd_name}")
         command = module.command
         assert isinstance(command, click.Command)
-        return _with_variables(command)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -53,16 +56,9 @@ class _Verbs(click.Group):
             formatter.write_dl([(name, _VERBS[name]) for name in self.list_commands(ctx)])
 
 
-def _with_variables(command: click.Command) -> click.Command:
-    for option in command.params:
-        if isinstance(option, click.Option):
-            option.show_envvar = True
-    return command
-
-
 @click.group(
     cls=_Verbs,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FLOW"},
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
 )
 @click.version_option(flow_singer.__version__, prog_name="flow")
@@ -103,12 +99,14 @@ def flow(
     """
     if project is not None:
         if not project.is_dir():
-            raise click.BadParameter(f"'{project}' is no folder.", param_hint="--project")
+            raise ConfigError(f"--project: '{project}' is no folder.", "Make it, or name another.")
         os.chdir(project)
     set_up_logging(log_level, log_format)
     environ = {
         name: value for name, value in os.environ.items() if name != "FLOW_PROJECT"
     }  # we are there now
+    if not StatusWriter(os.environ).supervised:  # its supervisor has said so
+        warn_of_unknown(environ, flow, ctx)
     workspace = Workspace(Path.cwd(), environ, environment)
     ctx.obj = Cli(workspace, debug=log_level == "debug", progress=not no_progress)
 
@@ -125,7 +123,7 @@ def main() -> None:
 
 def _run() -> object:
     """As `click.Group.main`, which would end with code 1 where the reader of stdout is gone."""
-    with _with_variables(flow).make_context("flow", sys.argv[1:]) as ctx:
+    with flow.make_context("flow", sys.argv[1:]) as ctx:
         return ctx.command.invoke(ctx)
 
 

@@ -14,6 +14,7 @@ from itertools import takewhile
 import click
 
 from flow_singer.cli._logging import tell
+from flow_singer.cli._variables import blame_variable
 from flow_singer.errors import (
     EXIT_DATA,
     EXIT_INTERNAL,
@@ -51,6 +52,7 @@ def report(command: Callable[[], object]) -> int:
         hint = None
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f"Try: {error.ctx.command_path} --help"
+            blame_variable(error)
         _say(status, error.format_message(), hint, error.exit_code)
         return error.exit_code
     except click.exceptions.Exit as end:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,10 @@ import click
 from flow_singer.cli._context import Cli
 from flow_singer.cli._errors import show_error
 from flow_singer.cli._hints import in_words_of_run
+from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._progress import Progress, tell_bookmark, tell_summary
+from flow_singer.cli._variables import variables_of
+from flow_singer.cli._words import is_file, split_blocks, target_of
 from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
 from flow_singer.interrupts import interruptible
 from flow_singer.loading import is_folder
@@ -23,11 +25,12 @@ from flow_singer.workspace import Workspace
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """Options of `flow run` that are not the tap's; `strict` None leaves it to the transform."""
+    """Options of `flow run` that are not the tap's; None where they were not given."""
 
     config: str | None
     target_config: str | None
-    package_format: str
+    package_format: str | None
+    noise: str | None
     force: bool
     to: str | None
     strict: bool | None = None
@@ -39,8 +42,7 @@ def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline:
     Raises:
         ConfigError: the words are no pipeline.
     """
-    for config in (pipeline.config, pipeline.target_config):
-        read_config(config)  # a torn one may have left its secrets among the words
+    _check_configs(pipeline)  # first: a torn one may have left its secrets among the words
     blocks = split_blocks(cli.workspace, words)
     _refuse_idle_options(blocks, options, pipeline)
     code = EXIT_OK
@@ -49,61 +51,6 @@ def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline:
         if code not in (EXIT_OK, EXIT_REJECTS):
             return code
     return code
-
-
-def split_blocks(workspace: Workspace, words: Sequence[str]) -> list[list[str]]:
-    """Split words into pipelines: a tap, files of functions, a target or folder; stdout where it has no target.
-
-    Args:
-        workspace: where jobs are looked up.
-        words: as on the command line; the name of a job stands for its tasks.
-
-    Raises:
-        ConfigError: the words do not read so; or they name something that Flow does not run yet.
-    """
-    project = workspace.project
-    if project is not None:
-        jobs = {name: job for name, job in project.jobs.items() if project.plugin("extractors", name) is None}
-        words = [task for word in words for task in jobs.get(word, (word,))]
-    blocks: list[list[str]] = [[]]
-    for word in words:
-        _refuse_unsupported(workspace, word)
-        blocks[-1].append(word)
-        if len(blocks[-1]) > 1 and not _is_file(word):
-            blocks.append([])
-    if not blocks[-1]:
-        blocks.pop()
-    elif len(blocks) > 1 or len(blocks[-1]) == 1:
-        raise ConfigError(
-            f"{' '.join(blocks[-1])!r} has no target.",
-            "Write: flow run TAP [FILE.py ...] TARGET, or a folder that ends in / for a Data Package.",
-        )
-    for block in blocks:
-        if _is_file(block[0]) or is_folder(block[0]):
-            raise ConfigError(
-                f"{block[0]!r} is no tap.", "A pipeline begins with a tap: flow run TAP … TARGET"
-            )
-    return blocks
-
-
-def _is_file(word: str) -> bool:
-    return re.search(r"\.py(:\w+)?$", word) is not None
-
-
-def _refuse_unsupported(workspace: Workspace, word: str) -> None:
-    project = workspace.project
-    if project is None or _is_file(word) or is_folder(word):
-        return
-    if ":" in word or project.plugin("utilities", word) is not None:
-        raise ConfigError(
-            f"{word!r} is a command of a utility, which Flow does not run yet.",
-            "Run the tap and target with flow, and the command after it in your schedule.",
-        )
-    if word in project.mappings or project.plugin("mappers", word) is not None:
-        raise ConfigError(
-            f"{word!r} is a mapper, which flow run does not start yet.",
-            "Write it as functions of a .py file, or put the mapper into a shell pipe between flow run and flow load.",
-        )
 
 
 def _refuse_idle_options(
@@ -123,37 +70,53 @@ def _refuse_idle_options(
             f"{wanted[0]} is for one pipeline, but there are {len(blocks)}.",
             "Run them one by one, or write it into meltano.yml.",
         )
-    if not any(_is_file(word) for block in blocks for word in block):
-        refuse_idle_strict()
-    for block in blocks:
-        target = block[-1] if len(block) > 1 and not _is_file(block[-1]) else None
-        if target is None:
-            continue
-        if pipeline.to is not None:
-            raise ConfigError(
-                f"--to {pipeline.to} goes with a shell pipe: here the target is {target}.",
-                "Leave --to out; --state-id names another bookmark.",
-            )
-        useless = {"--state", "--state-id", "--target-config"}.intersection(wanted)
-        if is_folder(target) and useless:
-            raise ConfigError(
-                f"{min(useless)} has no use for {target}: a package is replaced whole and keeps no bookmark.",
-                "Leave it out.",
-            )
+    if not any(is_file(word) for block in blocks for word in block):
+        refuse_idle([IDLE_STRICT])
+    targets = [target for block in blocks if (target := target_of(block)) is not None]
+    folders = [target for target in targets if is_folder(target)]
+    plugins = [target for target in targets if not is_folder(target)]
+    if targets:
+        refuse_idle(_idle_with_target(targets[0], pipeline))
+    if not folders:
+        refuse_idle([Idle("form", "has no use here: there is no Data Package (a folder that ends in /).")])
+    if not plugins:
+        refuse_idle(_idle_without_plugin(folders[0] if folders else None))
 
 
-def refuse_idle_strict() -> None:
-    """Refuse `--strict` and `--no-strict` where they were typed for a run without functions.
+def _idle_with_target(target: str, pipeline: PipelineOptions) -> list[Idle]:
+    return [
+        Idle(
+            "to",
+            f"goes with a shell pipe: here the target is {target}.",
+            "Leave --to out; --state-id names another bookmark.",
+            f"--to {pipeline.to}",
+        ),
+        Idle("plain", f"is for stdout, but the messages go to {target}."),
+    ]
 
-    Raises:
-        ConfigError: one of them was.
-    """
-    context = click.get_current_context()
-    if context.get_parameter_source("strict") is click.core.ParameterSource.COMMANDLINE:
-        flag = "--strict" if context.params["strict"] else "--no-strict"
-        raise ConfigError(
-            f"{flag} is about functions, and this run has no file of them.", "Leave it out, or name one: t.py"
-        )
+
+def _idle_without_plugin(folder: str | None) -> list[Idle]:
+    """What is for a target and its bookmark, where there is a package or stdout in its place."""
+    if folder is None:
+        why = "has no use here: there is no target."
+        return [Idle("target_config", why), Idle("force", why)]
+    why = f"has no use for {folder}: a package is replaced whole and keeps no bookmark."
+    return [Idle(name, why) for name in ("state", "state_id", "target_config", "force")]
+
+
+def _check_configs(pipeline: PipelineOptions) -> None:
+    """Tell a broken config by the option of this command; a stage knows it as its own `--config`."""
+    for option, value in (("--config", pipeline.config), ("--target-config", pipeline.target_config)):
+        try:
+            read_config(value)
+        except ConfigError as error:
+            said = (text and text.replace("--config", option) for text in (error.message, error.hint))
+            raise ConfigError(*map(str, filter(None, said))) from error
+
+
+IDLE_STRICT = Idle(
+    "strict", "is about functions, and this run has no file of them.", "Leave it out, or name one: t.py"
+)
 
 
 def _run_one(cli: Cli, block: Sequence[str], options: TapOptions, pipeline: PipelineOptions) -> int:
@@ -174,12 +137,12 @@ def _run_one(cli: Cli, block: Sequence[str], options: TapOptions, pipeline: Pipe
 
 
 def _environ_of_stages(environ: Mapping[str, str]) -> dict[str, str]:
-    """The options of this command, as variables or on the command line, reach the stages as arguments only."""
-    passed = {
-        name: value
-        for name, value in environ.items()
-        if not name.startswith("FLOW_RUN_") and name != "FLOW_STATE_ID"
-    }
+    """The options of this command, as variables or on the command line, reach the stages as arguments only.
+
+    Those of `flow transform` and `flow load` are theirs; what this command was given goes before them.
+    """
+    ours = variables_of(click.get_current_context().command)
+    passed = {name: value for name, value in environ.items() if name not in ours}
     general = click.get_current_context().find_root().params
     return {**passed, "FLOW_LOG_LEVEL": general["log_level"], "FLOW_LOG_FORMAT": general["log_format"]}
 
@@ -192,44 +155,38 @@ def make_stages(
     A package is replaced whole, so its tap always begins at the beginning; a target has its own bookmark.
     """
     tap, *rest = block
-    target = rest.pop() if rest and not _is_file(rest[-1]) else None
+    target = target_of(block)
+    files = rest[:-1] if target is not None else rest
     project = workspace.project
     shared = ["--environment", project.environment or "null"] if project else []
-    run = [*shared, "run", tap]
-    for rule in options.select:
-        run += ["--select", rule]
-    for flag, wanted in (
-        ("--refresh-catalog", options.refresh_catalog),
-        ("--full-refresh", options.full_refresh or (target is not None and is_folder(target))),
-    ):
-        run += [flag] * wanted
-    for name, value in (
-        ("--catalog", options.catalog),
-        ("--state", options.state),
-        ("--limit", options.limit),
-    ):
-        run += [name, str(value)] if value is not None else []
-    noise = ["--noise", "stderr"] if options.forward_noise else []
-    run += noise
-    load = []
-    if target is None:
-        run += ["--state-id", options.state_id] if options.state_id else []
-    elif is_folder(target):
-        load = [*shared, "load", target, *noise, "--format", pipeline.package_format]
-    else:
-        bookmark = options.state_id or workspace.bookmark_id(tap, target)
-        run += ["--state-id", bookmark]
-        load = [*shared, "load", target, *noise, "--state-id", bookmark]
-    if pipeline.force and load:
-        load.append("--force")
-    stages = [Stage(tap, tuple(run), _variable("FLOW_RUN_CONFIG", pipeline.config))]
-    if rest:
-        plain = ["--plain"] if options.plain and target is None else []
-        strict = {None: [], True: ["--strict"], False: ["--no-strict"]}[pipeline.strict]
-        stages.append(Stage(" ".join(rest), (*shared, "transform", *plain, *strict, *rest)))
+    noise = _option("--noise", pipeline.noise)
+    full_refresh = options.full_refresh or (target is not None and is_folder(target))
+    bookmark = options.state_id
     if target is not None:
+        bookmark = None if is_folder(target) else bookmark or workspace.bookmark_id(tap, target)
+    run = [*shared, "run", tap, *noise]
+    run += [word for rule in options.select for word in ("--select", rule)]
+    run += ["--refresh-catalog"] * options.refresh_catalog + ["--full-refresh"] * full_refresh
+    run += _option("--catalog", options.catalog) + _option("--limit", options.limit)
+    if not full_refresh:
+        run += _option("--state", options.state)
+    if options.limit is None:
+        run += _option("--state-id", bookmark)
+    stages = [Stage(tap, tuple(run), _variable("FLOW_RUN_CONFIG", pipeline.config))]
+    if files:
+        plain = ["--plain"] * options.plain
+        strict = {None: [], True: ["--strict"], False: ["--no-strict"]}[pipeline.strict]
+        stages.append(Stage(" ".join(files), (*shared, "transform", *plain, *strict, *files)))
+    if target is not None:
+        load = [*shared, "load", target, *noise]
+        load += _option("--format", pipeline.package_format if is_folder(target) else None)
+        load += _option("--state-id", bookmark) + ["--force"] * (pipeline.force and not is_folder(target))
         stages.append(Stage(target, tuple(load), _variable("FLOW_LOAD_CONFIG", pipeline.target_config)))
     return stages
+
+
+def _option(name: str, value: object) -> list[str]:
+    return [] if value is None else [name, str(value)]
 
 
 def _variable(name: str, value: str | None) -> dict[str, str]:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from flow_singer.cli._variables import Verb
 from flow_singer.errors import EXIT_OK
 
 
-@click.command("init")
+@click.command("init", cls=Verb)
 @click.argument("folder", default=".", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False))
 def command(folder: Path) -> int:
     """Make a small project that runs at once.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal, cast
 import click
 
 from flow_singer.cli._context import Cli
+from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._progress import Progress, tell_bookmark, tell_rejects, tell_summary
+from flow_singer.cli._variables import Verb
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
     from flow_singer.messages import MessageReader
 
 
-@click.command("load")
+@click.command("load", cls=Verb)
 @click.argument("target", metavar="TARGET|DIR/")
 @click.option("--config", metavar="FILE|JSON", help="The target's config, over that of meltano.yml.")
 @click.option(
     "--state-id",
-    envvar=["FLOW_LOAD_STATE_ID", "FLOW_STATE_ID"],
+    envvar="FLOW_STATE_ID",
     metavar="ID",
     help="Name of the bookmark. [default: ENVIRONMENT:TAP-to-TARGET]",
 )
@@ -91,21 +93,27 @@ def command(
     flow run tap-demo | flow load target-csv
     flow run tap-demo | flow load out/ --format parquet
     """
+    from flow_singer.cli._words import refuse_other_kind
     from flow_singer.inputstream import LoadOptions
     from flow_singer.interrupts import interruptible
-    from flow_singer.loading import PackageOptions, load_stream
+    from flow_singer.loading import PackageOptions, is_folder, load_stream
+    from flow_singer.state import checked_id
     from flow_singer.status import StatusWriter
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(
             "There is nothing on stdin.", f"Put it behind a tap: flow run TAP | flow load {target}"
         )
-    if check and form == "parquet":
-        raise ConfigError(
-            "--check reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv."
-        )
     if max_rejects is not None and reject is None:
         raise click.UsageError("--max-rejects needs --reject FILE.")
+    if state_id is not None:
+        checked_id(state_id)
+    if is_folder(target):
+        refuse_idle(_idle_for_package(target, form))
+    else:
+        refuse_other_kind(cli.workspace, target, "loaders")
+        why = f"is for a Data Package (a folder that ends in /), and {target} is a target."
+        refuse_idle(Idle(option, why) for option in ("form", "csv_null", "check"))
     options = LoadOptions(
         on_incomplete=on_incomplete,
         require_end=require_end,
@@ -148,3 +156,17 @@ def command(
     if result.rejects:
         tell_rejects(result.rejects, reject)
     return EXIT_OK if result.rejects == 0 else EXIT_REJECTS
+
+
+def _idle_for_package(target: str, form: str) -> list[Idle]:
+    """What has nothing to do where a package is written, or one of this format."""
+    bookmark = f"has no use for {target}: a package is replaced whole and keeps no bookmark."
+    idle = [Idle("state_id", bookmark), Idle("force", bookmark)]
+    idle.append(Idle("config", f"is for a target, and {target} is a Data Package."))
+    if form == "parquet":
+        idle.append(
+            Idle("check", "reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv.")
+        )
+    if form != "csv":
+        idle.append(Idle("csv_null", f"is for CSV, and the format is {form}."))
+    return idle

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from flow_singer.cli._context import Cli
+from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._progress import Progress, tell_summary
+from flow_singer.cli._variables import Verb, is_given, set_variable
 from flow_singer.errors import EXIT_OK, ConfigError
+from flow_singer.status import StatusWriter
 
 if TYPE_CHECKING:
     from flow_singer.tapoptions import TapOptions
     from flow_singer.workspace import Workspace
 
 
-@click.command("run")
+@click.command("run", cls=Verb)
 @click.argument("words", nargs=-1, required=True, metavar="TAP [FILE.py ...] [TARGET|DIR/] | JOB")
 @click.option(
     "--select", multiple=True, metavar="RULE", help="As in meltano.yml: 'issues.*', '!issues.body'."
@@ -25,13 +29,13 @@ if TYPE_CHECKING:
 @click.option("--config", metavar="FILE|JSON", help="The tap's config, over that of meltano.yml.")
 @click.option("--target-config", metavar="FILE|JSON", help="The target's config, likewise.")
 @click.option("--catalog", type=click.Path(path_type=Path), metavar="FILE", help="Catalog to use as it is.")
-@click.option("--refresh-catalog", is_flag=True, help="Discover anew.")
+@click.option("--refresh-catalog", envvar="MELTANO_RUN_REFRESH_CATALOG", is_flag=True, help="Discover anew.")
 @click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="State to resume from.")
-@click.option(
-    "--state-id", envvar=["FLOW_RUN_STATE_ID", "FLOW_STATE_ID"], metavar="ID", help="Bookmark to resume from."
-)
+@click.option("--state-id", envvar="FLOW_STATE_ID", metavar="ID", help="Bookmark to resume from.")
 @click.option("--to", metavar="TARGET", help="Resume from the bookmark this tap has in TARGET.")
-@click.option("--full-refresh", is_flag=True, help="Begin at the beginning.")
+@click.option(
+    "--full-refresh", envvar="MELTANO_RUN_FULL_REFRESH", is_flag=True, help="Begin at the beginning."
+)
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="The first N records of each stream; no bookmark."
 )
@@ -46,7 +50,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Format of a Data Package.",
 )
-@click.option("--force", is_flag=True, help="Run though another run has the same bookmark.")
+@click.option(
+    "--force",
+    envvar="MELTANO_RUN_FORCE",
+    is_flag=True,
+    help="Run though another run has the same bookmark.",
+)
 @click.option(
     "--strict/--no-strict", default=None, help="Fail where a function's stream never came. [default: strict]"
 )
@@ -81,50 +90,114 @@ def command(
     flow run tap-github t.py target-csv
     flow run tap-demo --limit 5
     """
+    from flow_singer.cli._meltano import heed_meltano
+    from flow_singer.cli._words import is_job
+    from flow_singer.state import checked_id
     from flow_singer.tapoptions import TapOptions
 
     workspace = cli.workspace
+    if not StatusWriter(workspace.environ).supervised:
+        heed_meltano(workspace.environ)
     if to is not None and state_id is not None:
         raise ConfigError("--to and --state-id exclude each other.", "--to names the target of the bookmark.")
+    if state_id is not None:
+        checked_id(state_id)
+    refuse_idle(_idle_beside(catalog is not None, full_refresh, limit))
     options = TapOptions(
         plain=plain,
         select=select,
         catalog=catalog,
         state=state,
-        state_id=workspace.bookmark_id(words[0], to) if to else state_id,
+        state_id=state_id,
         full_refresh=full_refresh,
         refresh_catalog=refresh_catalog,
         limit=limit,
         forward_noise=noise == "stderr",
     )
-    if len(words) > 1 or _is_job(workspace, words[0]):
+    ctx = click.get_current_context()
+    if len(words) > 1 or is_job(workspace, words[0]):
         from flow_singer.cli._pipeline import PipelineOptions, run_pipelines
 
-        pipeline = PipelineOptions(config, target_config, form, force, to, strict)
-        return run_pipelines(cli, words, options, pipeline)
+        state_id = _bookmark_of_pipeline(ctx, state_id, workspace.environ.get("FLOW_LOAD_STATE_ID"))
+        pipeline = PipelineOptions(
+            config,
+            target_config,
+            form if is_given(ctx, "form") else None,
+            noise if is_given(ctx, "noise") else None,
+            force,
+            to,
+            strict,
+        )
+        return run_pipelines(cli, words, replace(options, state_id=state_id), pipeline)
     if strict is not None:
-        from flow_singer.cli._pipeline import refuse_idle_strict
+        from flow_singer.cli._pipeline import IDLE_STRICT
 
-        refuse_idle_strict()
-    return _run_tap(cli, words[0], options, config)
-
-
-def _is_job(workspace: Workspace, name: str) -> bool:
-    project = workspace.project
-    return project is not None and name in project.jobs and project.plugin("extractors", name) is None
+        refuse_idle([IDLE_STRICT])
+    return _run_tap(cli, words[0], options, config, to)
 
 
-def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None) -> int:
+def _idle_beside(catalog: bool, full_refresh: bool, limit: int | None) -> list[Idle]:
+    """What another option of the same command leaves nothing to do for."""
+    idle = []
+    if catalog:
+        why = "does nothing beside --catalog, which is used as it is."
+        idle += [Idle("select", why), Idle("refresh_catalog", why)]
+    if limit is not None:
+        why = "does nothing beside --limit, which begins at the beginning and moves no bookmark."
+        idle += [Idle("state", why), Idle("state_id", why), Idle("to", why)]
+    elif full_refresh:
+        why = "is left aside: --full-refresh begins at the beginning."
+        idle += [Idle("state", why, typed_too=True), Idle("to", why, typed_too=True)]
+    return idle
+
+
+def _bookmark_of_pipeline(ctx: click.Context, state_id: str | None, of_load: str | None) -> str | None:
+    """The bookmark that was named for a whole pipeline; one for its last stage alone would leave a gap."""
+    variable = set_variable(ctx, "state_id")
+    if variable and of_load and of_load != state_id:
+        raise ConfigError(
+            f"{variable} and FLOW_LOAD_STATE_ID name two bookmarks for one pipeline: {state_id}, {of_load}.",
+            "Unset one of them.",
+        )
+    return state_id or of_load or None
+
+
+def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
+    """The bookmark of a tap in a target; a target that is not found must at least have one."""
+    from flow_singer.cli._words import refuse_other_kind
+    from flow_singer.loading import is_folder
+    from flow_singer.plugins import find_plugin
+
+    if is_folder(target):
+        raise ConfigError(
+            f"--to {target}: a package keeps no bookmark.",
+            "To fill it, begin at the beginning: --full-refresh.",
+        )
+    bookmark = workspace.bookmark_id(tap, target)
+    refuse_other_kind(workspace, target, "loaders")
+    if workspace.store.get(bookmark) is None:
+        find_plugin(target, "loaders", workspace.project, environ=workspace.environ)
+    return bookmark
+
+
+def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: str | None) -> int:
+    from flow_singer.cli._words import refuse_other_kind
     from flow_singer.extract import run_tap
     from flow_singer.interrupts import interruptible
     from flow_singer.prepare import prepare
-    from flow_singer.status import StatusWriter
 
     if not sys.stdout.writable():
         raise ConfigError(
             "stdout is closed.", f"Send the messages somewhere: flow run {name} | flow load TARGET"
         )
     workspace = cli.workspace
+    refuse_other_kind(workspace, name, "extractors")
+    refuse_idle(
+        Idle(option, "has no use here: the messages go to stdout.")
+        for option in ("target_config", "form", "force")
+    )
+    if to is not None:
+        options = replace(options, state_id=_bookmark_in(workspace, name, to))
     status = StatusWriter(workspace.environ)
     progress = Progress(wanted=False)
     with interruptible():
@@ -138,6 +211,7 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None) -> in
             environ=workspace.environ,
             show=progress.show_line,
             progress=lambda reader: status.send(records=reader.records, bytes=reader.size_bytes),
+            suffix=workspace.state_id_suffix,
         )
     status.send(records=result.records, bytes=result.size_bytes, seconds=result.seconds)
     if not status.supervised:

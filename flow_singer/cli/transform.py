@@ -12,11 +12,12 @@ import click
 
 from flow_singer.cli._context import Cli
 from flow_singer.cli._progress import tell_rejects
+from flow_singer.cli._variables import Verb
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 from flow_singer.status import StatusWriter
 
 
-@click.command("transform")
+@click.command("transform", cls=Verb)
 @click.argument("files", nargs=-1, metavar="FILE.py[:FUNCTION] ...")
 @click.option(
     "--batch-records", type=click.IntRange(1), default=10_000, show_default=True, help="Records a batch."
@@ -47,7 +48,7 @@ from flow_singer.status import StatusWriter
 )
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.option("--config", "config", metavar="FILE", help='As a Meltano mapper: {"files": ["t.py"]}.')
-@click.option("--about", is_flag=True, help="Describe itself as a Meltano mapper.")
+@click.option("--about", is_flag=True, is_eager=True, help="Describe itself as a Meltano mapper.")
 @click.option("--format", "about_format", type=click.Choice(["json", "text"]), hidden=True)
 @click.pass_obj
 def command(
@@ -76,6 +77,8 @@ def command(
     if about:
         click.echo(json.dumps(_ABOUT, indent=2))
         return EXIT_OK
+    if about_format is not None:
+        raise ConfigError("--format goes with --about.", "The format of messages is always Singer's.")
     specs = [*files, *_configured_files(config)]
     if not specs:
         raise click.UsageError("Name at least one file: flow transform t.py")

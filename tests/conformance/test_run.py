@@ -332,6 +332,85 @@ def test_t10_a_rule_that_selects_nothing_names_the_streams(tmp_path: Path, flow:
     assert "db-issues, db-users, db-events" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (
+            ["db-issues.*", "db-usres.*"],
+            "--select 'db-usres.*': no stream is called so. Did you mean db-users",
+        ),
+        (
+            ["db-issues.titel", "db-users.*"],
+            "--select 'db-issues.titel': no property matches 'titel'. Did you mean db-issues.title?",
+        ),
+        (["!db-issues.boddy"], "--select '!db-issues.boddy': no property matches 'boddy'."),
+        (["DB-ISSUES.*", "db-users.*"], "--select 'DB-ISSUES.*': no stream is called so."),
+        (["db-issues.blob", "db-users.*"], "--select 'db-issues.blob': the tap cannot send it"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("words", [("tap-x",), ("tap-x", "out/")], ids=["tap", "pipeline"])
+def test_t10_a_rule_that_was_typed_and_matches_nothing_stops_the_run(
+    tmp_path: Path, flow: Flow, words: tuple[str, ...], rules: list[str], told: str
+) -> None:
+    write_project(tmp_path, taps={"tap-x": CATALOG_TAP})
+    result = flow("run", *words, *(word for rule in rules for word in ("--select", rule)))
+    assert (result.code, result.stdout) == (2, b"")
+    assert f"Error: tap-x: {told}" in result.stderr
+    assert "It has: db-issues, db-users, db-events." in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_t10_a_rule_of_the_project_that_matches_nothing_is_a_warning(tmp_path: Path, flow: Flow) -> None:
+    write_project(tmp_path, taps={"tap-x": {**CATALOG_TAP, "select": ["db-users.*", "db-isues.*"]}})
+    result = flow("run", "tap-x")
+    assert result.code == 0, result.stderr
+    assert (
+        "Warning: tap-x: select rule 'db-isues.*': no stream is called so. Did you mean db-issues?"
+        in result.stderr
+    )
+    assert flow("run", "tap-x", "--select", "!db-users.login").code == 0
+
+
+@pytest.mark.parametrize("given", ["--select", "--catalog"])
+def test_t10_rules_for_a_tap_that_takes_no_catalog_are_refused(
+    tmp_path: Path, flow: Flow, given: str
+) -> None:
+    _says(tmp_path, stdout=SCHEMA + RECORD)
+    result = flow("run", "tap-x", given, "s")
+    assert (result.code, result.stdout) == (2, b"")
+    assert f"Error: {given} does nothing: tap-x takes no catalog." in result.stderr
+
+
+def test_t10_rules_of_the_project_for_a_tap_that_takes_no_catalog_are_told(
+    tmp_path: Path, flow: Flow
+) -> None:
+    said = {"script": "says.py", "config": {"stdout": SCHEMA + RECORD}}
+    write_project(tmp_path, taps={"tap-x": {**said, "select": ["s.id"], "metadata": {"s": {"k": 1}}}})
+    result = flow("run", "tap-x", "--refresh-catalog")
+    assert result.code == 0, result.stderr
+    assert "Warning: select, metadata of meltano.yml does nothing: tap-x takes no catalog." in result.stderr
+    assert "Warning: --refresh-catalog does nothing: tap-x takes no catalog." in result.stderr
+
+
+def test_t10_the_catalog_of_the_project_is_looked_for_in_its_folder(tmp_path: Path, flow: Flow) -> None:
+    catalog = {"streams": [{"tap_stream_id": "own", "stream": "own", "selected": True, "schema": {}}]}
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    entry = {**CATALOG_TAP, "catalog": "catalog.json"}
+    write_project(tmp_path, taps={"tap-x": entry})
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "catalog.json").write_text('{"streams": []}')
+    result = flow("run", "tap-x", cwd=tmp_path / "deep")
+    assert result.code == 0, result.stderr
+    assert result.messages[1]["record"]["catalog"] == catalog
+    refused = flow("run", "tap-x", "--select", "own.*")
+    assert refused.code == 2
+    assert "--select does nothing: meltano.yml gives tap-x a catalog" in refused.stderr
+    write_project(tmp_path, taps={"tap-x": {**entry, "select": ["x.*"], "schema": {"x": {}}}})
+    told = flow("run", "tap-x").stderr
+    assert "tap-x: the catalog catalog.json is used as it is, without select, schema." in told
+
+
 def test_t11_a_line_of_the_tap_is_seen_downstream_at_once(tmp_path: Path, command: Command) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
