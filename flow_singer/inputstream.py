@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from flow_singer.errors import IncompleteError, MessageError
-from flow_singer.marks import CUT_SHORT, Header, Trailer, check_complete, split_mark
+from flow_singer.marks import Header, Trailer, check_complete, cut_short, split_mark
 from flow_singer.messages import CutLineError, MessageReader, OtherLines, Run, other_lines
 from flow_singer.runner import read_blocks
 
@@ -85,7 +85,7 @@ class InputStream:
         self._descriptor = descriptor
         self._first: Iterator[Run] = iter(())
         self._last_type = ""
-        self._is_cut = False
+        self._cut: str | None = None
 
     def begin(self) -> None:
         """Read until the first message, which says where the stream comes from.
@@ -97,8 +97,8 @@ class InputStream:
             if self._has_begun(self.reader.push(block)):
                 return
         has_begun = self._has_begun(self._last_run())
-        if self._is_cut and not has_begun:
-            raise _incomplete(CUT_SHORT)
+        if self._cut and not has_begun:
+            raise _incomplete(self._cut)
         if not has_begun and not self._options.allow_empty:
             raise IncompleteError(
                 "Nothing came on stdin: the stage before failed at its start, or had nothing to say.",
@@ -143,10 +143,10 @@ class InputStream:
         """The last line, where it lacks its newline; one that was cut short is told of by `check_end`."""
         try:
             yield from self.reader.finish()
-        except CutLineError:
+        except CutLineError as error:
             if self.trailer is not None:
                 raise
-            self._is_cut = True
+            self._cut = cut_short(error.line)
 
     def _unmark(self, run: Run) -> Run | None:
         before, self._last_type = self._last_type, run.type
@@ -172,9 +172,7 @@ class InputStream:
         """
         lines = self.reader.line_number - (self.trailer is not None)
         reason = check_complete(self.header, self.trailer, lines, self.reader.records)
-        if reason is None and self._is_cut:
-            reason = CUT_SHORT
-        if reason is not None:
+        if (reason := reason or self._cut) is not None:
             raise _incomplete(reason)
         if self.header is None and self.trailer is None and self.reader.line_number:
             if self._options.require_end:

@@ -221,8 +221,9 @@ class MessageWriter:
         self._put(line + b"\n")
 
 
-CUT_SHORT = "its last line is cut short: a stage before this one was stopped in the middle of it"
-"""Why a stream whose last line lacks its end is not complete, marked or not."""
+def cut_short(line: int) -> str:
+    """Why a stream whose last line lacks its end is not complete, marked or not; `line` is its number."""
+    return f"its last line ({line}) is cut short: a stage before this one was stopped in the middle of it"
 
 
 def check_complete(

@@ -194,7 +194,7 @@ class MessageReader:
             try:
                 self._decode_line(rest)
             except MessageError as error:
-                raise CutLineError(error.message, error.hint) from error
+                raise CutLineError(self.line_number + 1, error) from error
         yield from self._runs(rest + b"\n")
 
     def _runs(self, data: bytes) -> Iterator[Run]:
@@ -367,7 +367,11 @@ _NEEDS_STREAM = frozenset({"RECORD", "SCHEMA", "ACTIVATE_VERSION", "BATCH"})
 
 
 class CutLineError(MessageError):
-    """The last line of a stream lacks its end: whoever wrote it was stopped in the middle."""
+    """The last line of a stream lacks its end: whoever wrote it was stopped in the middle; `line` is its number."""
+
+    def __init__(self, line: int, error: MessageError) -> None:
+        super().__init__(error.message, error.hint)
+        self.line = line
 
 
 class RecordBeforeSchemaError(MessageError):

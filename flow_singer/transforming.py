@@ -16,7 +16,7 @@ from flow_singer.errors import FlowError, IncompleteError, TransformError
 from flow_singer.forks import owning
 from flow_singer.functions import load_functions
 from flow_singer.interrupts import Interrupted
-from flow_singer.marks import CUT_SHORT, Header, MessageWriter, check_complete
+from flow_singer.marks import Header, MessageWriter, check_complete, cut_short
 from flow_singer.messages import CutLineError
 from flow_singer.missed import describe_missed
 from flow_singer.raised import readable
@@ -241,10 +241,10 @@ def _read_rest(transformer: Transformer) -> str | None:
     """Take the last line; say why the stream is incomplete where that was cut short."""
     try:
         transformer.read_rest()
-    except CutLineError:
+    except CutLineError as error:
         if transformer.trailer is not None:
             raise
-        return CUT_SHORT
+        return cut_short(error.line)
     return None
 
 

@@ -19,7 +19,7 @@ from flow_singer.batchpaths import BatchPaths
 from flow_singer.datapackage.keys import MissingKeyError
 from flow_singer.errors import FlowError, MessageError
 from flow_singer.linenumbers import count_lines, each_line, last_line
-from flow_singer.marks import CUT_SHORT, Header, Trailer, check_complete, split_mark
+from flow_singer.marks import Header, Trailer, check_complete, cut_short, split_mark
 from flow_singer.messages import (
     CutLineError,
     MessageReader,
@@ -215,10 +215,10 @@ class Loader:
         try:
             for run in self._reader.finish():
                 self.handle(run)
-        except CutLineError:
+        except CutLineError as error:
             if loaded.trailer is not None:
                 raise
-            cut = CUT_SHORT
+            cut = cut_short(error.line)
         loaded.lines = self._reader.line_number - (loaded.trailer is not None)
         loaded.incomplete = (
             check_complete(loaded.header, loaded.trailer, loaded.lines, self._reader.records) or cut
