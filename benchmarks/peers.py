@@ -236,11 +236,12 @@ def _transform(
     added: int | None = None,
     peers: tuple[str, ...] = (),
     goals: tuple[Goal, ...] = (),
+    options: tuple[str, ...] = (),
 ) -> Case:
     return Case(
         f"flow transform {file}",
         FLOW,
-        (("flow", "transform", str(HERE / "transforms" / file)),),
+        (("flow", "transform", *options, str(HERE / "transforms" / file)),),
         _PROJECT,
         kept=kept,
         added=added,
@@ -283,6 +284,7 @@ FLOW_CASES = (
         "untouched.py",
         added=0,
         peers=(f"{MAP_TRANSFORM}, untouched",),
+        options=("--no-strict",),  # its function has no stream to take
         goals=(Goal("records_per_s", 500_000),),
     ),
     _transform("vectorised.py", added=1, goals=_AS_FAST_AS_A_LOOP),

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Literal, TypeVar
@@ -199,7 +200,7 @@ def load_functions(spec: str) -> list[StreamFunction]:
     functions = [
         _describe(value, path, name, file)
         for name, value in vars(module).items()
-        if issubclass(type(value), FunctionType) and _is_usable(value, name, module.__name__, file)
+        if issubclass(type(value), FunctionType | partial) and _is_usable(value, name, module.__name__, file)
     ]
     functions.sort(key=lambda one: one.line)
     if wanted:
@@ -261,11 +262,19 @@ class _File:
 
     Attributes:
         lines: where each is defined.
+        assigned: names that are given a value, and where.
     """
 
     def __init__(self, path: Path) -> None:
         tree = ast.parse(path.read_bytes())
         self.lines = {one.name: one.lineno for one in tree.body if isinstance(one, ast.FunctionDef)}
+        self.assigned = {
+            target.id: one.lineno
+            for one in tree.body
+            if isinstance(one, ast.Assign)
+            for target in one.targets
+            if isinstance(target, ast.Name)
+        }
         tree.body = [one for one in tree.body if not _is_for_scripts(one)]
         self._code = compile(tree, str(path), "exec")
 
@@ -283,7 +292,10 @@ def _is_usable(value: Callable[..., Any], name: str, module_name: str, file: _Fi
     if hasattr(value, _ATTRIBUTE):
         return True
     # What a decorator of another module put in the place of a function of this file has that module's name.
-    return not name.startswith("_") and (value.__module__ == module_name or name in file.lines)
+    is_own = value.__module__ == module_name or name in file.lines
+    if isinstance(value, partial):
+        is_own = name in file.assigned and _fits(value, 1)
+    return is_own and not name.startswith("_")
 
 
 def _names_read(code: CodeType, but: CodeType | None) -> set[str]:
@@ -302,7 +314,7 @@ def _names_read(code: CodeType, but: CodeType | None) -> set[str]:
 def _describe(value: Callable[..., Any], path: Path, name: str, file: _File) -> StreamFunction:
     options: _Options | None = getattr(value, _ATTRIBUTE, None)
     code = getattr(inspect.unwrap(value), "__code__", None)
-    line = file.lines.get(name, 0)
+    line = {**file.assigned, **file.lines}.get(name, 0)
     if code is not None and Path(code.co_filename).resolve() == path.resolve():
         line = code.co_firstlineno
     declared = options is not None
@@ -348,7 +360,7 @@ def _fits(value: Callable[..., Any], frames: int) -> bool:
     """Whether it can be called with so many frames and nothing else."""
     try:
         inspect.signature(value).bind(*[None] * frames)
-    except TypeError:
+    except (TypeError, ValueError):  # the latter: some built-in functions do not tell their parameters
         return False
     return True
 

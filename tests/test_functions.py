@@ -66,6 +66,7 @@ def test_a_name_wins_over_a_pattern_and_both_over_the_package(tmp_path: Path) ->
 NAMED = {
     "def": "def s(df):\n    return df\n",
     "lambda": "s = lambda df: df\n",
+    "partial": "from functools import partial\ndef _f(df, n):\n    return df\ns = partial(_f, n=1)\n",
     "assigned": "def _f(df):\n    return df\ns = _f\n",
     "wrapped": "def _d(f):\n    def wrapper(*a):\n        return f(*a)\n    return wrapper\n@_d\ndef s(df):\n    return df\n",
     "wrapped-elsewhere": "from plain_wrapper import d\n@d\ndef s(df):\n    return df\n",
