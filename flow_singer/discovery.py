@@ -53,7 +53,9 @@ def capabilities(
     build = build_key(found)
     file = cache / "capabilities.json"
     if build:
-        with contextlib.suppress(FileNotFoundError, ValueError):  # no answer yet, or not a whole one
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError, RecursionError
+        ):  # no answer yet, or not a whole one
             kept = json.loads(file.read_bytes())
             if kept["build"] == build:
                 return frozenset(kept["capabilities"])
@@ -79,7 +81,9 @@ def _ask_capabilities(found: FoundPlugin, env: Mapping[str, str], timeout_s: flo
             output.seek(0)
             text = output.read().decode(errors="replace")
         if question[0] == "--about" and code == 0:
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # not the SDK: ask for help
+            with contextlib.suppress(
+                ValueError, KeyError, TypeError, RecursionError
+            ):  # not the SDK: ask for help
                 return frozenset(map(str, json.loads(text)["capabilities"]))
         options = set(re.findall(r"--(catalog|properties|state|discover|config)\b", text))
         if question[0] == "--help" and "config" in options:
@@ -140,7 +144,7 @@ def discover(
     try:
         if not isinstance(json.loads(catalog)["streams"], list):
             raise TypeError("'streams' is not a list")
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         start = mask(catalog[:200].decode(errors="replace"), secrets)
         raise TapError(
             f"{found.name} --discover wrote no catalog ({type(exc).__name__}: {exc}), but {start!r}.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dis
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -176,7 +177,7 @@ def load_functions(spec: str) -> list[StreamFunction]:
     """
     name, _, wanted = spec.rpartition(":") if re.search(r"\.py:\w+$", spec) else (spec, "", "")
     path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         raise ConfigError(f"No such file: {name}.", "Give the path of a Python file with your functions.")
     module = _import(path)
     values = [value for value in vars(module).values() if inspect.isfunction(value)]

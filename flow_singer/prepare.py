@@ -114,7 +114,7 @@ def read_config(option: str | None) -> tuple[dict[str, Any], Path | None]:
             f"Cannot read --config {option}: {exc.strerror}.",
             "Give a JSON object or the path of a JSON file.",
         ) from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         where = "--config" if path is None else f"--config {path}"
         raise ConfigError(
             f"{where} is not JSON: {exc}.", "For example: --config '{\"records\": 100}'"

@@ -80,7 +80,7 @@ def write_config(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
                 "Write it as text, a number, a list or a mapping.",
             ) from exc
     path = folder / f"{name}.config.json"
-    write_private(path, json.dumps(config, indent=2, ensure_ascii=False).encode())
+    write_private(path, json.dumps(config, indent=2).encode("ascii"))  # a lone surrogate has no UTF-8
     return path
 
 
@@ -91,7 +91,7 @@ def config_changed(path: Path, original: Mapping[str, Any]) -> dict[str, Any] | 
     """
     try:
         config = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         logger.warning("%s is no longer the config that was written; nothing of it is kept", path.name)

@@ -61,7 +61,8 @@ def _state_value(text: bytes, name: str) -> bytes:
     """The state of a file: as taps write it, or wrapped as Meltano keeps it."""
     try:
         document = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, msgspec.ValidationError) as exc:
+        msgspec.json.decode(text)  # what lies inside, which is looked at later
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(
             f"{name} is no state: {exc}.", 'Expected a JSON object such as {"bookmarks": ...}.'
         ) from exc

@@ -148,7 +148,7 @@ def read_json(path: Path, name: str) -> Section:
     """
     try:
         document = json.loads(_read_text(path, name), object_hook=lambda items: Section(name, items))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         line = f", line {exc.lineno}" if isinstance(exc, json.JSONDecodeError) else ""
         raise ConfigError(f"{name}{line}: not valid JSON.", "Write the file anew.") from exc
     if not isinstance(document, Section):

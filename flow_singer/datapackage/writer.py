@@ -78,7 +78,9 @@ class PackageWriter:
             raise ConfigError(
                 f"'{format}' is no format of a Data Package.", f"Use one of {', '.join(FORMATS)}."
             )
-        self.path = target.resolve()
+        self.path = Path(os.path.realpath(target))  # unlike resolve(), gives symlinks in a circle back
+        if not self.path.name or self.path.is_symlink():
+            raise ConfigError(f"There can be no Data Package at {target}.", "Name a folder of its own.")
         self.run: dict[str, str] = dict(run or {})
         self.notices: list[str] = []
         self._format = FORMATS[format]
@@ -264,6 +266,8 @@ def _check_folder(folder: Path) -> None:
 def _check_zip(path: Path) -> None:
     if not path.exists():
         return
+    if not path.is_file():  # a pipe would be waited for
+        raise _refusal(path, "it is no zip file")
     try:
         with zipfile.ZipFile(path) as archive:
             found = {name for name in archive.namelist() if not name.endswith("/")}
