@@ -36,9 +36,15 @@ def run_folder(project: Project | None) -> Iterator[Path]:
         project: the folder is made in its `.meltano/run`; without one among the temporary files.
     """
     parent = project.sys_dir / "run" if project else Path(tempfile.gettempdir())
-    parent.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    except OSError as exc:
+        raise ConfigError(
+            f"The folder of this run cannot be made in {parent}: {exc.strerror}.",
+            "Look at what is there, its rights and the free space; MELTANO_SYS_DIR_ROOT names another place.",
+        ) from exc
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

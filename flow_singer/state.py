@@ -187,8 +187,15 @@ def run_lock(folder: Path, state_id: str) -> Iterator[None]:
         ConfigError: another run has it; names its process and host.
     """
     file = folder / f"{checked_id(state_id)}.lock"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(file, "a+", encoding="utf-8") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = open(file, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115
+    except OSError as exc:
+        raise ConfigError(
+            f"The lock of the bookmark {state_id} cannot be made: {exc.strerror} ({file}).",
+            "Look at that place and its rights; --force runs without a lock.",
+        ) from exc
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

@@ -75,10 +75,15 @@ class FolderStore:
             text = file.read_bytes()
         except FileNotFoundError:
             return StateDocument()
+        except OSError as exc:
+            raise ConfigError(
+                f"The bookmark {file} cannot be read: {exc.strerror}.",
+                "Look at that place and its rights, or set state_backend.uri in meltano.yml.",
+            ) from exc
         try:
             parts = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
             return StateDocument(*(unwrap(bytes(parts.get(key, b"{}"))) for key in StateDocument._fields))
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise ConfigError(
                 f"{file} is not a bookmark: {exc}.",
                 "Put its predecessor back (previous.json beside it), or run with --full-refresh to replace it.",

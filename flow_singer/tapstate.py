@@ -74,7 +74,10 @@ def resumed_streams(value: bytes | None, catalog: Mapping[str, Any] | None) -> t
     """Names of the selected streams that a state continues."""
     if value is None:
         return ()
-    state = msgspec.json.decode(value)
+    try:
+        state = msgspec.json.decode(value)
+    except RecursionError:  # of a bookmark that nests thousands deep; the tap gets it all the same
+        state = {}
     bookmarks = state.get("bookmarks", state) if isinstance(state, dict) else {}
     continued = {name for name, mark in bookmarks.items() if mark} if isinstance(bookmarks, dict) else set()
     if catalog is None:

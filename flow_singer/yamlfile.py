@@ -162,6 +162,8 @@ def read_dotenv(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: the file is not UTF-8 or cannot be read.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path.name} is a folder.", f"Look at {path}: variables are read from a file.")
     if not path.is_file():
         return {}
     from dotenv import dotenv_values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from streams import messages, plain
 
 from flow_singer.errors import ConfigError
 from flow_singer.scaffold import make_project
+from flow_singer.systemdb import SqliteStore
 
 DEEP = 20_000
 
@@ -120,3 +123,76 @@ def test_a_link_to_nowhere_is_not_overwritten_by_a_project(place: Path) -> None:
 def test_a_new_project_is_whole(tmp_path: Path) -> None:
     made = make_project(tmp_path / "a" / "b")
     assert all(path.is_file() for path in made)
+
+
+PROJECT = """version: 1
+plugins:
+  extractors:
+  - name: tap-demo
+    config: {records: 1}
+  loaders:
+  - name: target-csv
+"""
+
+
+def garbled_database(root: Path) -> None:
+    (root / ".meltano").mkdir()
+    (root / ".meltano" / "meltano.db").write_text("no database")
+
+
+def deep_bookmark(root: Path) -> None:
+    store = SqliteStore(root / ".meltano" / "meltano.db")
+    store.set("tap-demo-to-target-csv", b'{"a": 1}')
+    with contextlib.closing(sqlite3.connect(root / ".meltano" / "meltano.db")) as database:
+        deep = '{"singer_state":' + "[" * DEEP + "]" * DEEP + "}"
+        database.execute("UPDATE state SET completed_state = ?", (deep,))
+        database.commit()
+
+
+def replaced(name: str, content: bytes | None) -> Callable[[Path], None]:
+    """Makes a file of a project something else: a folder where there is no content."""
+
+    def make(root: Path) -> None:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            path.unlink(missing_ok=True)
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        garbled_database,
+        deep_bookmark,
+        replaced(".meltano/meltano.db", None),
+        replaced(".meltano", b""),
+        replaced(".meltano/run", b""),
+        replaced(".env", None),
+        replaced(".env", b"\xff\xfe"),
+        replaced("meltano.yml", None),
+        replaced("meltano.yml", b"\xff\xfe\x00"),
+        replaced("meltano.yml", b"a: " + b"[" * DEEP),
+        replaced("meltano.yml", b'version: 1\nstate_backend: {uri: "file:///dev/null/x"}\n'),
+        replaced("meltano.yml", b'version: 1\ndatabase_uri: "sqlite:////proc/x.db"\n'),
+    ],
+)
+def test_a_project_that_cannot_be_used_is_told(
+    flow: Callable[..., Result], tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    (tmp_path / "meltano.yml").write_text(PROJECT)
+    change(tmp_path)
+    told(flow("run", "tap-demo", "target-csv", cwd=tmp_path), 2)
+
+
+@pytest.mark.parametrize("content", [b"x\xff", b'{"settings":' * DEEP, b"[]", b""])
+def test_a_lock_file_that_is_garbled_is_told(
+    flow: Callable[..., Result], tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "meltano.yml").write_text(PROJECT.replace("tap-demo", "tap-demo\n    variant: x"))
+    replaced("plugins/extractors/tap-demo--x.lock", content)(tmp_path)
+    told(flow("run", "tap-demo", "--limit", "1", cwd=tmp_path), 2)
