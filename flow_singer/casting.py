@@ -75,7 +75,7 @@ def _literal(text: str) -> Any:
     """Read JSON, else a Python literal, else give the text back."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return ast.literal_eval(text)

@@ -153,7 +153,7 @@ def known_about(found: FoundPlugin, cache: Path) -> About | None:
 def _read_about(text: str) -> About:
     try:
         answer = json.loads(text)
-    except ValueError:  # not the SDK: its --about, if it has one, is for people
+    except (ValueError, RecursionError):  # not the SDK: its --about, if it has one, is for people
         return About()
     if not isinstance(answer, dict):
         return About()
@@ -168,7 +168,7 @@ def _kept_about(cache: Path) -> tuple[str | None, About] | None:
     try:
         kept = json.loads((cache / "about.json").read_bytes())
         return kept["build"], _read_about(json.dumps(kept["about"]))
-    except (OSError, ValueError, KeyError, TypeError):  # no answer yet, or not a whole one
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # no answer yet, or not a whole one
         return None
 
 
@@ -259,7 +259,7 @@ def discover(
     try:
         if not isinstance(json.loads(catalog)["streams"], list):
             raise TypeError("'streams' is not a list")
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         start = mask(catalog[:200].decode(errors="replace"), secrets)
         raise TapError(
             f"{found.name} --discover wrote no catalog ({type(exc).__name__}: {exc}), but {start!r}.",

@@ -10,6 +10,7 @@ import ast
 import dis
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -193,7 +194,7 @@ def load_functions(spec: str) -> list[StreamFunction]:
     """
     name, _, wanted = spec.rpartition(":") if re.search(r"\.py:\w+$", spec) else (spec, "", "")
     path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         raise ConfigError(f"No such file: {name}.", "Give the path of a Python file with your functions.")
     module = _import(path)
     file = _File(path)

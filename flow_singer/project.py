@@ -257,7 +257,8 @@ def find_project(start: Path, environ: Mapping[str, str]) -> Path | None:
             )
         return root
     start = start.resolve()
-    return next((folder for folder in (start, *start.parents) if (folder / PROJECT_FILE).is_file()), None)
+    # What is no file is told when it is read.
+    return next((one for one in (start, *start.parents) if os.path.lexists(one / PROJECT_FILE)), None)
 
 
 def load_project(root: Path, *, environment: str | None = None, environ: Mapping[str, str]) -> Project:

@@ -124,7 +124,7 @@ def write_config(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
             ) from exc
     path = folder / f"{name}.config.json"
     try:
-        write_private(path, json.dumps(config, indent=2, ensure_ascii=False).encode())
+        write_private(path, json.dumps(config, indent=2).encode("ascii"))  # a lone surrogate has no UTF-8
     except OSError as exc:
         raise ConfigError(
             f"The config of {name} cannot be written: {exc.strerror}: {path}.",
@@ -140,7 +140,7 @@ def config_changed(path: Path, original: Mapping[str, Any]) -> dict[str, Any] | 
     """
     try:
         config = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         logger.warning("%s is no longer the config that was written; nothing of it is kept", path.name)

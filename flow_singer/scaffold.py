@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -28,20 +30,44 @@ def make_project(folder: Path) -> list[Path]:
         The files, in the order to read them.
 
     Raises:
-        ConfigError: one of them is there already; nothing is written then.
+        ConfigError: one of them is there already, or cannot be written; nothing is left behind then.
     """
-    taken = [name for name in _FILES if (folder / name).exists()]
+    taken = [name for name in _FILES if os.path.lexists(folder / name)]
     if taken:
         raise ConfigError(
             f"{folder / taken[0]} is there already; nothing was written.",
             "Give another folder: flow init DIR",
         )
-    if folder.exists() and not os.access(folder, os.W_OK):
-        raise ConfigError(f"{folder} cannot be written.")
     templates = files("flow_singer") / "templates"
-    made = []
-    for name, template in _FILES.items():
-        content = (templates / template).read_bytes()
-        write_atomic(folder / name, content, mode=0o600 if name == ".env" else 0o666)
-        made.append(folder / name)
+    places = {folder / name: templates / template for name, template in _FILES.items()}
+    missing = [one for one in _folders(places) if not os.path.lexists(one)]
+    made: list[Path] = []
+    try:
+        for path, template in places.items():
+            write_atomic(path, template.read_bytes(), mode=0o600 if path.name == ".env" else 0o666)
+            made.append(path)
+    except BaseException as exc:
+        _take_back(made, missing)
+        if not isinstance(exc, (OSError, ValueError)):  # the latter for a NUL byte
+            raise
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise ConfigError(
+            f"A project cannot be made at {str(folder)!r}: {reason}; nothing was written.",
+            "Give a folder that can be written: flow init DIR",
+        ) from exc
     return made
+
+
+def _folders(places: Iterable[Path]) -> list[Path]:
+    """The folders of these files and those above, the innermost first."""
+    found = {parent for path in places for parent in path.parents}
+    return sorted(found, key=lambda one: len(one.parts), reverse=True)
+
+
+def _take_back(made: list[Path], folders: list[Path]) -> None:
+    for path in made:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError):
+            folder.rmdir()

@@ -207,7 +207,7 @@ def storable(state_id: str, value: RawState) -> RawState | None:
 def _opened(file: Path) -> TextIO:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return open(file, "a+", encoding="utf-8")
+        return open(file, "a+", encoding="utf-8", errors="replace")
     except OSError as exc:
         raise unusable(file, exc) from exc
 

@@ -80,7 +80,7 @@ class FolderStore:
         try:
             parts = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
             return StateDocument(*(unwrap(bytes(parts.get(key, b"{}"))) for key in StateDocument._fields))
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise ConfigError(
                 f"{file} is not a bookmark: {exc}.",
                 "Put its predecessor back (previous.json beside it), or run with --full-refresh to replace it.",

@@ -109,7 +109,7 @@ class SqliteStore:
         ).fetchone()
         try:
             return StateDocument(*(unwrap(_bytes(text)) for text in row or ()))
-        except (msgspec.DecodeError, RecursionError) as exc:
+        except (msgspec.DecodeError, UnicodeError, RecursionError, AttributeError) as exc:
             raise ConfigError(
                 f"The bookmark {state_id} in {self.path} is not JSON: {exc}.",
                 "Run with --full-refresh to replace it.",

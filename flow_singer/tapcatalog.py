@@ -121,9 +121,11 @@ def _read_catalog(path: Path) -> dict[str, Any]:
         catalog = json.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
         raise ConfigError(f"Cannot read the catalog {path}: {exc.strerror}.") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigError(f"The catalog {path} is not JSON: {exc}.") from exc
-    return dict(catalog)
+    if not isinstance(catalog, dict):
+        raise ConfigError(f"The catalog {path} is not a JSON object.", 'For example: {"streams": []}.')
+    return catalog
 
 
 def _discovered(

@@ -117,9 +117,10 @@ def _read_state(path: Path, name: str) -> bytes | None:
     try:
         text = path.read_bytes()
         document = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        msgspec.json.decode(text)  # what lies inside, which is looked at later
     except OSError as exc:
         raise ConfigError(f"Cannot read {name}: {exc.strerror}.", "Name a file that holds a state.") from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"{name} is no state: {exc}.", hint) from exc
     value: bytes | None = text.strip()
     if document and document.keys() <= {"completed", "partial"}:  # the file of a bookmark
@@ -140,7 +141,10 @@ def resumed_streams(value: bytes | None, catalog: Mapping[str, Any] | None) -> t
     """Names of the selected streams that a state continues."""
     if value is None:
         return ()
-    state = msgspec.json.decode(value)
+    try:
+        state = msgspec.json.decode(value)
+    except RecursionError:  # of a bookmark that nests thousands deep; the tap gets it all the same
+        state = {}
     bookmarks = state.get("bookmarks", state) if isinstance(state, dict) else {}
     continued = {name for name, mark in bookmarks.items() if mark} if isinstance(bookmarks, dict) else set()
     if catalog is None:

@@ -148,7 +148,7 @@ def read_json(path: Path, name: str) -> Section:
     """
     try:
         document = json.loads(_read_text(path, name), object_hook=lambda items: Section(name, items))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         line = f", line {exc.lineno}" if isinstance(exc, json.JSONDecodeError) else ""
         raise ConfigError(f"{name}{line}: not valid JSON.", "Write the file anew.") from exc
     if not isinstance(document, Section):
@@ -162,6 +162,8 @@ def read_dotenv(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: the file is not UTF-8 or cannot be read.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path.name} is a folder.", f"Look at {path}: variables are read from a file.")
     if not path.is_file():
         return {}
     from dotenv import dotenv_values

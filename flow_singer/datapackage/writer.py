@@ -81,7 +81,9 @@ class PackageWriter:
             raise ConfigError(
                 f"'{format}' is no format of a Data Package.", f"Use one of {', '.join(FORMATS)}."
             )
-        self.path = target.resolve()
+        self.path = Path(os.path.realpath(target))  # unlike resolve(), gives symlinks in a circle back
+        if not self.path.name or os.path.islink(self.path):
+            raise ConfigError(f"There can be no Data Package at {target}.", "Name a folder of its own.")
         self.run: dict[str, str] = dict(run or {})
         self.notices: list[str] = []
         self._format = FORMATS[format]

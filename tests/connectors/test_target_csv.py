@@ -219,7 +219,15 @@ def test_an_unknown_setting_is_refused_by_name(tmp_path):
 def test_about_lists_the_settings():
     done = subprocess.run([*COMMAND, "--about", "--format", "json"], capture_output=True, check=True)
     settings = json.loads(done.stdout)["settings"]["properties"]
-    assert list(settings) == ["output_path", "overwrite_behavior", "null_value", "lock_wait_s"]
+    assert list(settings) == [
+        "output_path",
+        "overwrite_behavior",
+        "null_value",
+        "lock_wait_s",
+        "nan",
+        "reject_file",
+        "max_rejects",
+    ]
 
 
 def test_append_makes_each_checkpoint_durable(tmp_path):
