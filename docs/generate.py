@@ -3,19 +3,24 @@
 
     python docs/generate.py
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. Also `about.json` of each bundled
+connector, which `tests/test_declared_settings.py` keeps in step.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 
 from flow_singer import errors
 from flow_singer.cli import flow
+from flow_singer.plugins import BUNDLED
 from flow_singer.schema import KINDS
 
 DOCS = Path(__file__).resolve().parent
@@ -145,7 +150,18 @@ def pages() -> list[Path]:
     return [page for page in sorted(DOCS.rglob("*.md")) if PART.search(page.read_text(encoding="utf-8"))]
 
 
+def write_about() -> None:
+    """Write what each bundled connector says of itself beside its code, where Flow finds it without starting it."""
+    for bundled in (one for kind in BUNDLED.values() for one in kind.values()):
+        said = subprocess.check_output([sys.executable, "-m", bundled.module, "--about", "--format=json"])
+        answer = {key: json.loads(said)[key] for key in ("capabilities", "settings")}
+        (file,) = DOCS.parent.glob(f"*/{bundled.module}/__init__.py")
+        text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
+        file.with_name("about.json").write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
+    write_about()
     for page in pages():
         old = page.read_text(encoding="utf-8")
         new = filled_in(old)

@@ -88,7 +88,9 @@ def capabilities(
     options = set(re.findall(r"--(catalog|properties|state|discover|config)\b", text))
     if "config" in options:
         able = frozenset(options - {"config"})
-        _keep_about(found, cache, answer._replace(capabilities=able))
+        kept = _kept_about(cache)
+        if kept is not None and kept[1] == answer:
+            _keep_about(found, cache, answer._replace(capabilities=able))
         return able
     said = f' Its last line was: "{tail[-1]}".' if tail else ""
     raise found.failure(
@@ -135,7 +137,10 @@ def ask_about(
         return kept[1]
     code, text, _ = _ask(found, ["--about", "--format=json"], env, timeout_s)
     answer = _read_about(text) if code == 0 else About()
-    _keep_about(found, cache, answer)
+    if (
+        code >= 0
+    ):  # one that was killed, such as after `timeout_s` on a busy machine, may answer the next time
+        _keep_about(found, cache, answer)
     return answer
 
 

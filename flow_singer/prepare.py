@@ -172,12 +172,24 @@ def _resolve_known(
 def _is_undecided(
     project: Project, found: FoundPlugin, settings: PluginSettings, own: Mapping[str, Any]
 ) -> bool:
-    """Whether only the plugin itself can say what it can do, or what a key or a variable means."""
+    """Whether only the plugin itself can say what it can do, or what a key or a variable means.
+
+    For keys alone, which reach it in any case, no program is asked of which it is written that it cannot answer
+    (`capabilities` without `about`) and that is no installed package, but somebody's script.
+    """
     if found.capabilities is None and found.kind == "extractors":
         return True
+    if might_stray(project, settings.plugin, settings):
+        return True
+    if (
+        found.source == "meltano.yml"
+        and found.venv is None
+        and "about" not in (found.capabilities or {"about"})
+    ):
+        return False
     declared = {name for one in settings.plugin.settings for name in (one.name, *one.aliases)}
     keys = {*(path for path in settings.sources if not path.startswith("_")), *flatten(own)}
-    return not keys <= declared or might_stray(project, settings.plugin, settings)
+    return not keys <= declared
 
 
 def _ask(

@@ -17,18 +17,15 @@ from flow_singer.declared import declared_settings, schema_of, unknown_keys
 from flow_singer.plugins import BUNDLED
 from flow_singer.project import Setting
 
-UNDECLARED = {"capabilities": None}
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A tap that declares its settings, one that knows no `--about`, and a target."""
+    """Taps that declare their settings, and a target."""
     return write_project(
         tmp_path,
         taps={
             "tap-x": {"script": "declares.py"},
             "tap-x-eu": {"script": "declares.py"},
-            "tap-old": {"script": "resumes.py", "config": {"silent": False}},
         },
         targets={"target-x": {"script": "tells_environment.py"}},
     )
@@ -36,7 +33,8 @@ def project(tmp_path: Path) -> Path:
 
 def write_entry(root: Path, **entry: Any) -> None:
     """Write a project of the one tap that declares its settings."""
-    write_project(root, taps={"tap-x": {"script": "declares.py", **entry}})
+    own = {"script": "declares.py", "capabilities": ["state", "about"], **entry}
+    write_project(root, taps={"tap-x": own})
 
 
 def config_of(result: Result) -> dict[str, Any]:
@@ -149,6 +147,9 @@ def test_a_plugin_is_asked_once_per_build(command, project):
 def test_a_plugin_is_not_asked_what_nobody_needs_to_know(command, project):
     (project / "asked").touch()
     config_of(command.flow("run", "tap-x"))
+    config_of(
+        command.flow("run", "tap-x", "--config", '{"port": 1}')
+    )  # its capabilities do not mention about
     assert (project / "asked").read_text() == ""
 
 
@@ -293,7 +294,7 @@ def test_an_undeclared_key_is_told_where_the_plugin_allows_more(command, tmp_pat
 
 @pytest.mark.parametrize("given", ["config", "--config"])
 def test_an_undeclared_key_is_an_error_where_the_plugin_forbids_more(command, tmp_path, given):
-    entry: dict[str, Any] = {"executable": "./bin/tap-closed"}
+    entry: dict[str, Any] = {"executable": "./bin/tap-closed", "capabilities": ["about"]}
     script(tmp_path / "bin", "tap-closed", FIXTURES / "taps" / "declares.py")
     closed = tmp_path / "bin" / "declares_closed.py"
     closed.write_text((FIXTURES / "taps" / "declares.py").read_text())
@@ -334,7 +335,7 @@ def test_what_a_bundled_connector_brings_along_is_what_it_says(module):
     def names(schema: Any) -> Any:
         return {name: (one.get("type"), names(one)) for name, one in schema.get("properties", {}).items()}
 
-    assert set(kept["capabilities"]) == set(said["capabilities"])
+    assert set(kept["capabilities"]) == set(said["capabilities"]), "run python docs/generate.py"
     assert names(kept["settings"]) == names(said["settings"])
     assert kept["settings"].get("additionalProperties") == said["settings"].get("additionalProperties")
 
@@ -343,7 +344,10 @@ def test_a_plugin_that_answers_about_with_its_data_is_stopped(command, tmp_path)
     tap = tmp_path / "tap-endless"
     tap.write_text('#!/bin/sh\ncase "$*" in *about*) exec yes;; esac\nexit 3\n')
     tap.chmod(0o755)
-    write_project(tmp_path, taps={"tap-endless": {"executable": "./tap-endless", "config": {"a": 1}}})
+    write_project(
+        tmp_path,
+        taps={"tap-endless": {"executable": "./tap-endless", "config": {"a": 1}, "capabilities": ["about"]}},
+    )
     run = command.flow("run", "tap-endless", timeout_s=30)
     assert run.code == 69
     assert not [name for name in os.listdir(command.env["TMPDIR"]) if "about" in name]

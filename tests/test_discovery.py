@@ -91,10 +91,23 @@ def test_a_tap_that_hangs_when_asked_is_given_up(tap, tmp_path):
         ask(tap("import time; time.sleep(600)"), tmp_path / "cache", timeout_s=0.3)
 
 
+def test_a_tap_that_was_killed_when_asked_is_asked_again(tap, tmp_path):
+    found = tap(
+        "import time",
+        f"if os.path.exists({str(tmp_path / 'slow')!r}): time.sleep(600)",
+        "print(json.dumps({'capabilities': ['state']}))",
+    )
+    (tmp_path / "slow").touch()
+    with pytest.raises(TapError, match="both failed"):
+        ask(found, tmp_path / "cache", timeout_s=0.3)
+    (tmp_path / "slow").unlink()
+    assert ask(found, tmp_path / "cache") == {"state"}
+
+
 def test_a_torn_answer_in_the_cache_is_asked_anew(tap, tmp_path):
     found = tap("print(json.dumps({'capabilities': ['state']}))")
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "capabilities.json").write_text('{"build": "')
+    (tmp_path / "cache" / "about.json").write_text('{"build": "')
     assert ask(found, tmp_path / "cache") == {"state"}
 
 
