@@ -7,15 +7,15 @@ import fcntl
 import hashlib
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
@@ -25,7 +25,8 @@ from flow_singer.interrupts import deferred
 from flow_singer.lifeline import die_with_parent
 from flow_singer.masking import mask
 from flow_singer.project import suggest
-from flow_singer.variables import expand
+from flow_singer.requirements import Requirements, read_requirements, split_pip_url
+from flow_singer.variables import variables_in
 
 if TYPE_CHECKING:
     from flow_singer.project import Plugin, Project
@@ -182,11 +183,21 @@ def ensure_environment(
     """
     if found.plugin is None or found.venv is None:
         return
-    arguments = _pip_arguments(project, found.plugin, settings)
+    version = {"MELTANO__PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    variables = {**version, **project.variables, **settings.env}
+    pip_url = found.plugin.pip_url or ""
+    arguments = split_pip_url(found.name, pip_url, variables, strict=project.strict_variables)
     python = _interpreter(project, found.plugin)
     mark = fingerprint(arguments, python)
     if _is_ready(found.venv, found.command[0], mark):
         return
+    requirements = read_requirements(
+        found.name,
+        arguments,
+        environ=project.variables,
+        secrets=settings.secrets,
+        filled_in={name: variables.get(name, "") for name in variables_in(pip_url)},
+    )
     found.venv.parent.mkdir(parents=True, exist_ok=True)
     with open(found.venv.parent / ".install.lock", "w", encoding="utf-8") as lock:
         try:
@@ -196,15 +207,17 @@ def ensure_environment(
             fcntl.flock(lock, fcntl.LOCK_EX)
         if _is_ready(found.venv, found.command[0], mark):
             return
+        make = ["venv", "--no-project", f"--python={python or sys.executable}", str(found.venv)]
+        install = ["pip", "install", "--compile-bytecode", f"--python={found.venv / 'bin' / 'python'}"]
         steps = (
-            ["venv", "--no-project", f"--python={python or sys.executable}", str(found.venv)],
-            ["pip", "install", "--compile-bytecode", f"--python={found.venv / 'bin' / 'python'}", *arguments],
+            Requirements(make, secrets=requirements.secrets),
+            replace(requirements, arguments=[*install, *requirements.arguments]),
         )
         progress(f"Installing {found.name} into {found.venv}")
         _remove(found.venv)
         for step in steps:
             # were Flow killed, uv would work on: it then keeps the lock as long
-            _run_uv(project, found, step, settings=settings, progress=progress, lock=lock.fileno())
+            _run_uv(project, found, step, progress=progress, lock=lock.fileno())
         _check_program(found, found.venv)
         write_atomic(found.venv / FINGERPRINT_FILE, mark.encode())  # last: nothing looks installed without it
 
@@ -224,24 +237,6 @@ def _remove(venv: Path) -> None:
         shutil.rmtree(venv)
 
 
-def _pip_arguments(project: Project, plugin: Plugin, settings: PluginSettings) -> list[str]:
-    version = {"MELTANO__PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    variables = {**version, **project.variables, **settings.env}
-    try:
-        arguments = shlex.split(expand(plugin.pip_url, variables, strict=project.strict_variables))
-    except ValueError as exc:
-        raise ConfigError(
-            f"The pip_url of {plugin.name} in meltano.yml cannot be split into arguments: {exc}.",
-            "Close the quotes in it.",
-        ) from exc
-    if not arguments:
-        raise ConfigError(
-            f"The pip_url of {plugin.name} in meltano.yml is empty once its variables are filled in.",
-            "Set the variables that it names.",
-        )
-    return arguments
-
-
 def _interpreter(project: Project, plugin: Plugin) -> str | None:
     """Return the Python that the project asks for: the plugin's, the project's, or `.python-version`."""
     chosen = plugin.python or project.variables.get("MELTANO_PYTHON")
@@ -254,29 +249,32 @@ def _interpreter(project: Project, plugin: Plugin) -> str | None:
 def _run_uv(
     project: Project,
     found: FoundPlugin,
-    arguments: Sequence[str],
+    step: Requirements,
     *,
-    settings: PluginSettings,
     progress: Callable[[str], None],
     lock: int,
 ) -> None:
     import uv
 
-    env = dict(project.variables)
+    env = {**project.variables, **step.variables}
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"):
         env.pop(name, None)
-    code, tail = run_quietly(
-        [uv.find_uv_bin(), "--color=never", *arguments],
-        env=env,
-        cwd=project.root,
-        relay=lambda line: progress(_without_secrets(line, settings)),
-        keep_open=(lock,),
-        outlives=True,
-    )
+    with tempfile.TemporaryFile() as lines:  # without a name: gone with the processes that have it open
+        lines.write("\n".join(step.lines).encode())
+        lines.seek(0)
+        code, tail = run_quietly(
+            [uv.find_uv_bin(), "--color=never", *step.arguments],
+            env=env,
+            cwd=project.root,
+            relay=lambda line: progress(_without_secrets(line, step.secrets)),
+            stdin=lines,
+            keep_open=(lock,),
+            outlives=True,
+        )
     if code:
-        said = _without_secrets("\n".join(tail), settings)
+        said = _without_secrets("\n".join(tail), step.secrets)
         raise found.failure(
-            f"{found.name} could not be installed: uv ended with code {code}.\n{said}",
+            f"{found.name} could not be installed: uv {_ended(code)}.\n{said}",
             f"Check pip_url and python of {found.name} in meltano.yml, and the network; then run again.",
         )
 
@@ -297,8 +295,12 @@ def _check_program(found: FoundPlugin, venv: Path) -> None:
     )
 
 
-def _without_secrets(text: str, settings: PluginSettings) -> str:
-    return re.sub(r"(://)[^\s/@]+@", r"\1***@", mask(text, settings.secrets))  # git+https://TOKEN@host/...
+def _without_secrets(text: str, secrets: Collection[str]) -> str:
+    return re.sub(r"(://)[^\s/]+@", r"\1***@", mask(text, secrets))  # git+https://TOKEN@host/...
+
+
+def _ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 def run_quietly(
@@ -307,6 +309,7 @@ def run_quietly(
     env: Mapping[str, str],
     relay: Callable[[str], None],
     cwd: Path | None = None,
+    stdin: IO[bytes] | None = None,
     stdout: IO[bytes] | None = None,
     timeout_s: float | None = None,
     keep_open: Sequence[int] = (),
@@ -319,6 +322,7 @@ def run_quietly(
         env: its environment variables.
         relay: gets each line of its stderr.
         cwd: its working folder.
+        stdin: file for its standard input, which else is empty.
         stdout: file for its standard output, which else joins stderr.
         timeout_s: the group is killed after that.
         keep_open: descriptors that it inherits.
@@ -343,7 +347,7 @@ def run_quietly(
         with deferred():
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.PIPE if stdout is None else stdout,
                 stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
                 env=env,

@@ -33,7 +33,7 @@ FLOORS = [
         "spellings",
     ],
     ["masking", "yamlfile", "fields", "runner"],
-    ["tabular", "project", "results", "pipeline"],
+    ["tabular", "project", "results", "pipeline", "requirements"],
     ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],
     ["plugins", "buffers", "keeper", "rejecters", "package", "systemdb", "statefolder"],
     ["bookmarks"],
