@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import re
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flow_singer.errors import TapError, TargetError
 from flow_singer.files import write_atomic
 from flow_singer.masking import mask
-from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, run_quietly
+from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, ended, run_quietly
 
 if TYPE_CHECKING:
     from flow_singer.project import Project
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _KEPT_CATALOGS = 4
+_MASKED_BYTES = 1 << 16
 
 
 def capabilities(
@@ -53,7 +53,8 @@ def capabilities(
     build = build_key(found)
     file = cache / "capabilities.json"
     if build:
-        with contextlib.suppress(FileNotFoundError, ValueError):  # no answer yet, or not a whole one
+        # no answer yet, or not a whole one
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads(file.read_bytes())
             if kept["build"] == build:
                 return frozenset(kept["capabilities"])
@@ -131,17 +132,17 @@ def discover(
         output.seek(0)
         catalog = output.read()
     if code:
-        ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         said = " Its last lines were:\n" + mask("\n".join(tail[-5:]), secrets) if tail else ""
         raise TapError(
-            f"{found.name} {ended} during discovery.{said}",
+            f"{found.name} {ended(code, 'exited')} during discovery.{said}",
             f"Check the settings of {found.name} in meltano.yml, .env and variables.",
         )
     try:
         if not isinstance(json.loads(catalog)["streams"], list):
             raise TypeError("'streams' is not a list")
-    except (ValueError, KeyError, TypeError) as exc:
-        start = mask(catalog[:200].decode(errors="replace"), secrets)
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        # masked before it is cut: half a secret would not be known
+        start = mask(catalog[:_MASKED_BYTES].decode(errors="replace"), secrets)[:200]
         raise TapError(
             f"{found.name} --discover wrote no catalog ({type(exc).__name__}: {exc}), but {start!r}.",
             "A tap must print nothing else on stdout: tell its authors, or give a file with --catalog.",
@@ -194,7 +195,7 @@ def cached_catalog(cache: Path, key: str) -> CachedCatalog | None:
     file = cache / f"catalog-{key}.json"
     try:
         return CachedCatalog(file.read_bytes(), max(0.0, time.time() - file.stat().st_mtime))
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -198,41 +199,65 @@ def ensure_environment(
         secrets=settings.secrets,
         filled_in={name: variables.get(name, "") for name in variables_in(pip_url)},
     )
-    found.venv.parent.mkdir(parents=True, exist_ok=True)
-    with open(found.venv.parent / ".install.lock", "w", encoding="utf-8") as lock:
+    try:
+        _install(project, found, found.venv, requirements, python, mark, progress)
+    except OSError as exc:
+        place = f": {exc.filename}" if exc.filename else ""
+        raise found.failure(
+            f"{found.name} could not be installed into {found.venv}: {exc.strerror or exc}{place}.",
+            "Make room." if exc.errno in (errno.ENOSPC, errno.EDQUOT) else "Mend that and run again.",
+        ) from exc
+
+
+def _install(
+    project: Project,
+    found: FoundPlugin,
+    venv: Path,
+    requirements: Requirements,
+    python: str | None,
+    mark: str,
+    progress: Callable[[str], None],
+) -> None:
+    """Make the environment, unless another process has made it meanwhile."""
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with open(venv.parent / ".install.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             progress(f"Waiting for another process that installs {found.name}")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_ready(found.venv, found.command[0], mark):
+        if _is_ready(venv, found.command[0], mark):
             return
-        make = ["venv", "--no-project", f"--python={python or sys.executable}", str(found.venv)]
-        install = ["pip", "install", "--compile-bytecode", f"--python={found.venv / 'bin' / 'python'}"]
+        make = ["venv", "--no-project", f"--python={python or sys.executable}", str(venv)]
+        install = ["pip", "install", "--compile-bytecode", f"--python={venv / 'bin' / 'python'}"]
         steps = (
             Requirements(make, secrets=requirements.secrets),
             replace(requirements, arguments=[*install, *requirements.arguments]),
         )
-        progress(f"Installing {found.name} into {found.venv}")
-        _remove(found.venv)
+        progress(f"Installing {found.name} into {venv}")
+        _remove(venv)
         for step in steps:
             # were Flow killed, uv would work on: it then keeps the lock as long
             _run_uv(project, found, step, progress=progress, lock=lock.fileno())
-        _check_program(found, found.venv)
-        write_atomic(found.venv / FINGERPRINT_FILE, mark.encode())  # last: nothing looks installed without it
+        _check_program(found, venv)
+        write_atomic(venv / FINGERPRINT_FILE, mark.encode())  # last: nothing looks installed without it
 
 
 def _is_ready(venv: Path, program: str, mark: str) -> bool:
     try:
-        installed = (venv / FINGERPRINT_FILE).read_text()
-    except FileNotFoundError:
+        installed = (venv / FINGERPRINT_FILE).read_bytes()
+    except OSError:  # missing, or not to be read: it is made anew
         return False
-    return installed == mark and (venv / "bin" / "python").exists() and os.access(program, os.X_OK)
+    return installed == mark.encode() and (venv / "bin" / "python").exists() and os.access(program, os.X_OK)
 
 
 def _remove(venv: Path) -> None:
     """Remove an environment, its fingerprint first; uv itself refuses to clear what a killed install left."""
-    (venv / FINGERPRINT_FILE).unlink(missing_ok=True)
+    if venv.is_symlink() or venv.is_file():  # what a link leads to is not ours
+        venv.unlink()
+        return
+    with contextlib.suppress(IsADirectoryError):
+        (venv / FINGERPRINT_FILE).unlink(missing_ok=True)
     if venv.exists():
         shutil.rmtree(venv)
 
@@ -242,7 +267,13 @@ def _interpreter(project: Project, plugin: Plugin) -> str | None:
     chosen = plugin.python or project.variables.get("MELTANO_PYTHON")
     pinned = project.root / ".python-version"
     if not chosen and pinned.is_file():
-        chosen = next(iter(pinned.read_text().splitlines()), "").strip()
+        try:
+            chosen = next(iter(pinned.read_text(encoding="utf-8").splitlines()), "").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(
+                f"Cannot read {pinned}: {exc}.",
+                f"Write a version such as 3.12 into it, or 'python:' of {plugin.name}.",
+            ) from exc
     return chosen or None
 
 
@@ -254,8 +285,15 @@ def _run_uv(
     progress: Callable[[str], None],
     lock: int,
 ) -> None:
-    import uv
+    try:
+        import uv
 
+        program = uv.find_uv_bin()
+    except (ImportError, FileNotFoundError) as exc:
+        raise found.failure(
+            f"{found.name} could not be installed: the program uv, which comes with Flow, is not there ({exc}).",
+            "Install Flow anew, or the package uv into its environment.",
+        ) from exc
     env = {**project.variables, **step.variables}
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"):
         env.pop(name, None)
@@ -263,7 +301,7 @@ def _run_uv(
         lines.write("\n".join(step.lines).encode())
         lines.seek(0)
         code, tail = run_quietly(
-            [uv.find_uv_bin(), "--color=never", *step.arguments],
+            [program, "--color=never", *step.arguments],
             env=env,
             cwd=project.root,
             relay=lambda line: progress(_without_secrets(line, step.secrets)),
@@ -274,7 +312,7 @@ def _run_uv(
     if code:
         said = _without_secrets("\n".join(tail), step.secrets)
         raise found.failure(
-            f"{found.name} could not be installed: uv {_ended(code)}.\n{said}",
+            f"{found.name} could not be installed: uv {ended(code, 'ended')}.\n{said}",
             f"Check pip_url and python of {found.name} in meltano.yml, and the network; then run again.",
         )
 
@@ -299,8 +337,12 @@ def _without_secrets(text: str, secrets: Collection[str]) -> str:
     return re.sub(r"(://)[^\s/]+@", r"\1***@", mask(text, secrets))  # git+https://TOKEN@host/...
 
 
-def _ended(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+def ended(code: int, how: str) -> str:
+    """`exited with code 3`, where `how` is "exited"; `was killed by SIGKILL`."""
+    if code >= 0:
+        return f"{how} with code {code}"
+    known = -code in set(signal.Signals)
+    return f"was killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
 
 
 def run_quietly(
