@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline:
         ConfigError: the words are no pipeline.
     """
     for config in (pipeline.config, pipeline.target_config):
-        read_config(config)  # a torn one may have left its secrets among the words
+        if config is not None and not os.path.exists(config):  # a file may be a pipe, to be read once
+            read_config(config)  # a torn one may have left its secrets among the words
     blocks = split_blocks(cli.workspace, words)
     _refuse_idle_options(blocks, options, pipeline)
     code = EXIT_OK
