@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import signal
 import tempfile
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.files import write_atomic
 from flow_singer.masking import mask
-from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, run_quietly
+from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, ended, run_quietly
 
 if TYPE_CHECKING:
     from flow_singer.project import Project
@@ -28,6 +27,7 @@ logger = logging.getLogger(__name__)
 _KEPT_CATALOGS = 4
 _MAX_ANSWER_BYTES = 10_000_000
 _LINGER_S = 5.0
+_MASKED_BYTES = 1 << 16
 
 
 class About(NamedTuple):
@@ -255,17 +255,17 @@ def discover(
         output.seek(0)
         catalog = output.read()
     if code:
-        ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         said = " Its last lines were:\n" + mask("\n".join(tail[-5:]), secrets) if tail else ""
         raise TapError(
-            f"{found.name} {ended} during discovery.{said}",
+            f"{found.name} {ended(code, 'exited')} during discovery.{said}",
             f"Check the settings of {found.name} in meltano.yml, .env and variables.",
         )
     try:
         if not isinstance(json.loads(catalog)["streams"], list):
             raise TypeError("'streams' is not a list")
     except (ValueError, KeyError, TypeError, RecursionError) as exc:
-        start = mask(catalog[:200].decode(errors="replace"), secrets)
+        # masked before it is cut: half a secret would not be known
+        start = mask(catalog[:_MASKED_BYTES].decode(errors="replace"), secrets)[:200]
         raise TapError(
             f"{found.name} --discover wrote no catalog ({type(exc).__name__}: {exc}), but {start!r}.",
             "A tap must print nothing else on stdout: tell its authors, or give a file with --catalog.",
@@ -351,7 +351,7 @@ def cached_catalog(cache: Path, key: str) -> CachedCatalog | None:
     file = cache / f"catalog-{key}.json"
     try:
         return CachedCatalog(file.read_bytes(), max(0.0, time.time() - file.stat().st_mtime))
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

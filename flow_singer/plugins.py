@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
@@ -25,7 +26,8 @@ from flow_singer.interrupts import deferred
 from flow_singer.lifeline import die_with_parent
 from flow_singer.masking import mask
 from flow_singer.project import suggest
-from flow_singer.variables import expand
+from flow_singer.requirements import Requirements, read_requirements, split_pip_url
+from flow_singer.variables import variables_in
 
 if TYPE_CHECKING:
     from flow_singer.project import Plugin, Project
@@ -182,64 +184,82 @@ def ensure_environment(
     """
     if found.plugin is None or found.venv is None:
         return
-    arguments = _pip_arguments(project, found.plugin, settings)
+    version = {"MELTANO__PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    variables = {**version, **project.variables, **settings.env}
+    pip_url = found.plugin.pip_url or ""
+    arguments = split_pip_url(found.name, pip_url, variables, strict=project.strict_variables)
     python = _interpreter(project, found.plugin)
     mark = fingerprint(arguments, python)
     if _is_ready(found.venv, found.command[0], mark):
         return
-    found.venv.parent.mkdir(parents=True, exist_ok=True)
-    with open(found.venv.parent / ".install.lock", "w", encoding="utf-8") as lock:
+    requirements = read_requirements(
+        found.name,
+        arguments,
+        environ=project.variables,
+        secrets=settings.secrets,
+        filled_in={name: variables.get(name, "") for name in variables_in(pip_url)},
+    )
+    try:
+        _install(project, found, found.venv, requirements, python, mark, progress)
+    except OSError as exc:
+        place = f": {exc.filename}" if exc.filename else ""
+        raise found.failure(
+            f"{found.name} could not be installed into {found.venv}: {exc.strerror or exc}{place}.",
+            "Make room." if exc.errno in (errno.ENOSPC, errno.EDQUOT) else "Mend that and run again.",
+        ) from exc
+
+
+def _install(
+    project: Project,
+    found: FoundPlugin,
+    venv: Path,
+    requirements: Requirements,
+    python: str | None,
+    mark: str,
+    progress: Callable[[str], None],
+) -> None:
+    """Make the environment, unless another process has made it meanwhile."""
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with open(venv.parent / ".install.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             progress(f"Waiting for another process that installs {found.name}")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_ready(found.venv, found.command[0], mark):
+        if _is_ready(venv, found.command[0], mark):
             return
+        make = ["venv", "--no-project", f"--python={python or sys.executable}", str(venv)]
+        install = ["pip", "install", "--compile-bytecode", f"--python={venv / 'bin' / 'python'}"]
         steps = (
-            ["venv", "--no-project", f"--python={python or sys.executable}", str(found.venv)],
-            ["pip", "install", "--compile-bytecode", f"--python={found.venv / 'bin' / 'python'}", *arguments],
+            Requirements(make, secrets=requirements.secrets),
+            replace(requirements, arguments=[*install, *requirements.arguments]),
         )
-        progress(f"Installing {found.name} into {found.venv}")
-        _remove(found.venv)
+        progress(f"Installing {found.name} into {venv}")
+        _remove(venv)
         for step in steps:
             # were Flow killed, uv would work on: it then keeps the lock as long
-            _run_uv(project, found, step, settings=settings, progress=progress, lock=lock.fileno())
-        _check_program(found, found.venv)
-        write_atomic(found.venv / FINGERPRINT_FILE, mark.encode())  # last: nothing looks installed without it
+            _run_uv(project, found, step, progress=progress, lock=lock.fileno())
+        _check_program(found, venv)
+        write_atomic(venv / FINGERPRINT_FILE, mark.encode())  # last: nothing looks installed without it
 
 
 def _is_ready(venv: Path, program: str, mark: str) -> bool:
     try:
-        installed = (venv / FINGERPRINT_FILE).read_text()
-    except FileNotFoundError:
+        installed = (venv / FINGERPRINT_FILE).read_bytes()
+    except OSError:  # missing, or not to be read: it is made anew
         return False
-    return installed == mark and (venv / "bin" / "python").exists() and os.access(program, os.X_OK)
+    return installed == mark.encode() and (venv / "bin" / "python").exists() and os.access(program, os.X_OK)
 
 
 def _remove(venv: Path) -> None:
     """Remove an environment, its fingerprint first; uv itself refuses to clear what a killed install left."""
-    (venv / FINGERPRINT_FILE).unlink(missing_ok=True)
+    if venv.is_symlink() or venv.is_file():  # what a link leads to is not ours
+        venv.unlink()
+        return
+    with contextlib.suppress(IsADirectoryError):
+        (venv / FINGERPRINT_FILE).unlink(missing_ok=True)
     if venv.exists():
         shutil.rmtree(venv)
-
-
-def _pip_arguments(project: Project, plugin: Plugin, settings: PluginSettings) -> list[str]:
-    version = {"MELTANO__PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    variables = {**version, **project.variables, **settings.env}
-    try:
-        arguments = shlex.split(expand(plugin.pip_url, variables, strict=project.strict_variables))
-    except ValueError as exc:
-        raise ConfigError(
-            f"The pip_url of {plugin.name} in meltano.yml cannot be split into arguments: {exc}.",
-            "Close the quotes in it.",
-        ) from exc
-    if not arguments:
-        raise ConfigError(
-            f"The pip_url of {plugin.name} in meltano.yml is empty once its variables are filled in.",
-            "Set the variables that it names.",
-        )
-    return arguments
 
 
 def _interpreter(project: Project, plugin: Plugin) -> str | None:
@@ -247,36 +267,52 @@ def _interpreter(project: Project, plugin: Plugin) -> str | None:
     chosen = plugin.python or project.variables.get("MELTANO_PYTHON")
     pinned = project.root / ".python-version"
     if not chosen and pinned.is_file():
-        chosen = next(iter(pinned.read_text().splitlines()), "").strip()
+        try:
+            chosen = next(iter(pinned.read_text(encoding="utf-8").splitlines()), "").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(
+                f"Cannot read {pinned}: {exc}.",
+                f"Write a version such as 3.12 into it, or 'python:' of {plugin.name}.",
+            ) from exc
     return chosen or None
 
 
 def _run_uv(
     project: Project,
     found: FoundPlugin,
-    arguments: Sequence[str],
+    step: Requirements,
     *,
-    settings: PluginSettings,
     progress: Callable[[str], None],
     lock: int,
 ) -> None:
-    import uv
+    try:
+        import uv
 
-    env = dict(project.variables)
+        program = uv.find_uv_bin()
+    except (ImportError, FileNotFoundError) as exc:
+        raise found.failure(
+            f"{found.name} could not be installed: the program uv, which comes with Flow, is not there ({exc}).",
+            "Install Flow anew, or the package uv into its environment.",
+        ) from exc
+    env = {**project.variables, **step.variables}
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"):
         env.pop(name, None)
-    code, tail = run_quietly(
-        [uv.find_uv_bin(), "--color=never", *arguments],
-        env=env,
-        cwd=project.root,
-        relay=lambda line: progress(_without_secrets(line, settings)),
-        keep_open=(lock,),
-        outlives=True,
-    )
+    with tempfile.TemporaryFile() as lines:  # without a name: gone with the processes that have it open
+        lines.write("\n".join(step.lines).encode())
+        lines.seek(0)
+        code, tail = run_quietly(
+            [program, "--color=never", *step.arguments],
+            env=env,
+            cwd=project.root,
+            relay=lambda line: progress(_without_secrets(line, step.secrets)),
+            stdin=lines,
+            keep_open=(lock,),
+            outlives=True,
+        )
     if code:
-        said = _without_secrets("\n".join(tail), settings)
+        said = _without_secrets("\n".join(tail), step.secrets)
         raise found.failure(
-            f"{found.name} could not be installed: uv ended with code {code}.\n{said}",
+            f"{found.name} could not be installed: uv {ended(code, 'ended')}.\n{said}",
             f"Check pip_url and python of {found.name} in meltano.yml, and the network; then run again.",
         )
 
@@ -297,8 +333,16 @@ def _check_program(found: FoundPlugin, venv: Path) -> None:
     )
 
 
-def _without_secrets(text: str, settings: PluginSettings) -> str:
-    return re.sub(r"(://)[^\s/@]+@", r"\1***@", mask(text, settings.secrets))  # git+https://TOKEN@host/...
+def _without_secrets(text: str, secrets: Collection[str]) -> str:
+    return re.sub(r"(://)[^\s/]+@", r"\1***@", mask(text, secrets))  # git+https://TOKEN@host/...
+
+
+def ended(code: int, how: str) -> str:
+    """`exited with code 3`, where `how` is "exited"; `was killed by SIGKILL`."""
+    if code >= 0:
+        return f"{how} with code {code}"
+    known = -code in set(signal.Signals)
+    return f"was killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
 
 
 def run_quietly(
@@ -307,6 +351,7 @@ def run_quietly(
     env: Mapping[str, str],
     relay: Callable[[str], None],
     cwd: Path | None = None,
+    stdin: IO[bytes] | None = None,
     stdout: IO[bytes] | None = None,
     timeout_s: float | None = None,
     keep_open: Sequence[int] = (),
@@ -319,6 +364,7 @@ def run_quietly(
         env: its environment variables.
         relay: gets each line of its stderr.
         cwd: its working folder.
+        stdin: file for its standard input, which else is empty.
         stdout: file for its standard output, which else joins stderr.
         timeout_s: the group is killed after that.
         keep_open: descriptors that it inherits.
@@ -343,7 +389,7 @@ def run_quietly(
         with deferred():
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.PIPE if stdout is None else stdout,
                 stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
                 env=env,

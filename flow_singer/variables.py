@@ -38,6 +38,12 @@ def expand(value: Any, variables: Mapping[str, str], *, strict: bool = False) ->
     return value
 
 
+def variables_in(text: str) -> list[str]:
+    """Return the names of the variables that `expand` would replace in a text."""
+    found = (match for match in _VARIABLE.finditer(text) if not match["escape"])
+    return [match["braced"] or match["bare"] for match in found]
+
+
 def expand_env(env: Mapping[str, str], above: Mapping[str, str], *, strict: bool = False) -> dict[str, str]:
     """Expand the variables of one `env:`, each with those above and those written before it."""
     result: dict[str, str] = {}

@@ -245,3 +245,19 @@ def test_what_flow_remembers_is_beside_the_environment_or_in_the_user_s_cache(ta
     assert cache_folder(found, None, environ={"XDG_CACHE_HOME": "/c"}) == Path(
         "/c/flow-singer/extractors/tap-x"
     )
+
+
+@pytest.mark.parametrize("end", range(190, 212))
+def test_a_secret_is_masked_also_where_its_error_is_cut(tap, tmp_path, end):
+    secret = "hunter2-and-more"
+    found = tap(f"print('x' * {end - len(secret)} + {secret!r})")
+    with pytest.raises(TapError) as caught:
+        discover(found, config=tmp_path, env=dict(os.environ), relay=lambda line: None, secrets={secret})
+    assert "hunt" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"null", b"\xff", b'{"build": 1}'])
+def test_a_damaged_memory_of_capabilities_is_no_memory(tap, tmp_path, content):
+    found = tap("print(json.dumps({'capabilities': ['state']}))")
+    (tmp_path / "capabilities.json").write_bytes(content)
+    assert ask(found, tmp_path) == {"state"}

@@ -47,7 +47,7 @@ FLOORS = [
     ["batches", "masking", "yamlfile", "fields", "runner", "raised"],
     ["keys", "functions"],
     ["definitions"],
-    ["tabular", "project", "missed", "pipeline"],
+    ["tabular", "project", "missed", "pipeline", "requirements"],
     ["results"],
     ["casting", "declared"],
     ["settings", "state", "spool", "calls", "outputs", "notices", "waiting", "runfolder", "datapackage"],

@@ -346,6 +346,104 @@ def test_a_removal_that_was_killed_leaves_nothing_that_looks_good(tiny, monkeypa
     assert lines[0].startswith("Installing tap-tiny")
 
 
+@pytest.fixture
+def venv(tiny) -> Path:
+    folder = tiny.sys_dir / "extractors" / "tap-tiny"
+    folder.mkdir(parents=True)
+    return folder / "venv"
+
+
+def test_an_environment_that_is_a_file_is_made_anew(tiny, venv):
+    venv.write_text("")
+    assert install(tiny).exists()
+
+
+def test_a_link_in_place_of_an_environment_goes_and_what_it_leads_to_stays(tiny, venv, tmp_path):
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / ".meltano_plugin_fingerprint").write_text("of another")
+    venv.symlink_to(elsewhere)
+    assert install(tiny).exists()
+    assert not venv.is_symlink()
+    assert (elsewhere / ".meltano_plugin_fingerprint").read_text() == "of another"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["no text", "a folder"])
+def test_a_fingerprint_that_cannot_be_read_means_to_install_anew(tiny, content):
+    mark = install(tiny).parent.parent / ".meltano_plugin_fingerprint"
+    mark.unlink()
+    mark.mkdir() if content is None else mark.write_bytes(content)
+    lines: list[str] = []
+    install(tiny, progress=lines.append)
+    assert lines[0].startswith("Installing tap-tiny")
+    assert mark.is_file()
+
+
+def test_a_place_where_nothing_can_be_installed_is_told(tiny):
+    tiny.sys_dir.write_text("a file")
+    with pytest.raises(
+        TapError, match=r"tap-tiny could not be installed into .*/venv: .*directory"
+    ) as caught:
+        install(tiny)
+    assert caught.value.hint == "Mend that and run again."
+
+
+def test_a_full_disk_during_an_install_is_told(tiny, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device", "/x")
+
+    monkeypatch.setattr("flow_singer.plugins.write_atomic", full)
+    with pytest.raises(
+        TapError, match=r"could not be installed into .*: No space left on device: /x\."
+    ) as caught:
+        install(tiny)
+    assert caught.value.hint == "Make room."
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("/x/uv"), ImportError("no uv")])
+def test_a_missing_uv_is_told(tiny, monkeypatch, error):
+    def find() -> str:
+        raise error
+
+    monkeypatch.setattr("uv.find_uv_bin", find)
+    with pytest.raises(TapError, match="the program uv, which comes with Flow, is not there"):
+        install(tiny)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "uv was killed by SIGKILL"),
+        ("import os; os.kill(os.getpid(), 40)", "uv was killed by signal 40"),
+        ("raise SystemExit(3)", "uv ended with code 3"),
+    ],
+)
+def test_an_end_of_uv_is_told(tiny, monkeypatch, body, said):
+    fake_uv = make_program(tiny.root / "uv", body)
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(fake_uv))
+    with pytest.raises(TapError, match=said):
+        install(tiny)
+
+
+def test_a_uv_that_cannot_be_started_is_told(tiny, monkeypatch):
+    (tiny.root / "uv").write_text("")
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(tiny.root / "uv"))
+    with pytest.raises(TapError, match=r"could not be installed into .*: Permission denied"):
+        install(tiny)
+
+
+def test_a_python_that_is_nowhere_is_told(tiny):
+    project = project_with(tiny.root, TINY.replace("pip_url", "python: '3.99', pip_url"), {"UV_OFFLINE": "1"})
+    with pytest.raises(TapError, match=r"uv ended with code \d+.\n.*3\.99") as caught:
+        install(project)
+    assert "python of tap-tiny" in str(caught.value.hint)
+
+
+def test_a_python_version_that_is_no_text_is_a_configuration_error(tiny):
+    (tiny.root / ".python-version").write_bytes(b"\xff\xfe3")
+    with pytest.raises(ConfigError, match=r"Cannot read .*/\.python-version"):
+        install(tiny)
+
+
 # running
 
 

@@ -116,7 +116,8 @@ def test_the_secrets_of_a_good_config_are_masked_in_what_goes_wrong_elsewhere(
 def test_only_words_that_may_belong_to_a_config_are_secret() -> None:
     broken = ["run", "tap-x", "--config", "{password:", "abcd}", "--limit", "1000"]
     assert set(typed_secrets(broken, {})) == {"{password:", "abcd}"}
-    assert set(typed_secrets(["run", "--config", "tap.json", "tap-x"], {})) == set()
+    for file in ("tap.json", "tap.yml"):
+        assert set(typed_secrets(["run", "--config", file, "tap-x"], {})) == set()
     assert set(typed_secrets(["run", "--config", '{"token": "abcd"}', "tap-x"], {})) == {"abcd"}
     assert set(typed_secrets(["run"], {"FLOW_LOAD_CONFIG": '{"token": "abcd"}'})) == {"abcd"}
     assert set(typed_secrets(["run", "--config"], {"FLOW_LOAD_CONFIG": ""})) == set()

@@ -145,7 +145,7 @@ def typed_secrets(words: Sequence[str], environ: Mapping[str, str]) -> Iterator[
         try:
             config = json.loads(first)
         except (ValueError, RecursionError):
-            if not os.path.exists(first) and not first.endswith(".json"):
+            if not os.path.exists(first) and not first.endswith((".json", ".yml", ".yaml")):
                 yield from filter(None, (first, *(rest if first.lstrip().startswith("{") else ())))
         else:
             yield from find_secrets(config if isinstance(config, dict) else {"secret": config})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -107,6 +108,8 @@ def _idle_without_plugin(folder: str | None) -> list[Idle]:
 def _check_configs(pipeline: PipelineOptions) -> None:
     """Tell a broken config by the option of this command; a stage knows it as its own `--config`."""
     for option, value in (("--config", pipeline.config), ("--target-config", pipeline.target_config)):
+        if value is not None and os.path.exists(value) and not os.path.isfile(value):
+            continue  # it may be a pipe, to be read once
         try:
             read_config(value)
         except ConfigError as error:
