@@ -30,7 +30,9 @@ def cast(setting: Setting, value: Any, plugin: str, source: str) -> Any:
     """
 
     def unfit(expected: str, hint: str | None = None) -> ConfigError:
-        seen = "***" if setting.sensitive or looks_secret(setting.name) else str(value)[:60]
+        # what is to be an object or a list, and is broken, may hold a secret anywhere
+        hidden = setting.sensitive or looks_secret(setting.name) or setting.kind in {"object", "array"}
+        seen = "***" if hidden else str(value)[:60]
         message = f"Setting '{setting.name}' of {plugin} is '{seen}' ({source}), not {expected}."
         return ConfigError(message, hint or f"Give it {expected}.")
 

@@ -21,7 +21,7 @@ from flow_singer.discovery import cache_folder, capabilities
 from flow_singer.errors import FlowError, MessageError, TapError
 from flow_singer.interrupts import Interrupted
 from flow_singer.marks import Header, MessageWriter
-from flow_singer.masking import mask
+from flow_singer.masking import mask, mask_known
 from flow_singer.messages import MessageReader, Run, excerpt
 from flow_singer.prepare import PreparedPlugin
 from flow_singer.project import Project
@@ -300,7 +300,7 @@ class _Relay:
 
     def _finish(self, error: FlowError | Interrupted) -> None:
         """Tell the next stage that this stream is cut short, if it still listens."""
-        reason = error.message if isinstance(error, FlowError) else f"the run was stopped by {error}"
+        reason = mask_known(error.message) if isinstance(error, FlowError) else f"the run was stopped by {error}"
         try:
             self._writer.finish(ok=False, code=error.exit_code, reason=reason)
         except OSError:

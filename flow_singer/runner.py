@@ -176,7 +176,7 @@ class Process:
     def _show_line(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace").rstrip("\r")
         if text.strip():
-            self.last_lines.append(text[:500])
+            self.last_lines.append(text)  # whole: who shows a part of it takes the secrets out first
         self._show(text)
 
 
