@@ -300,7 +300,9 @@ class _Relay:
 
     def _finish(self, error: FlowError | Interrupted) -> None:
         """Tell the next stage that this stream is cut short, if it still listens."""
-        reason = mask_known(error.message) if isinstance(error, FlowError) else f"the run was stopped by {error}"
+        reason = (
+            mask_known(error.message) if isinstance(error, FlowError) else f"the run was stopped by {error}"
+        )
         try:
             self._writer.finish(ok=False, code=error.exit_code, reason=reason)
         except OSError:

@@ -1,13 +1,17 @@
 r"""CSV: `\r\n` at the end of rows, quotes where they are needed, UTF-8 without a mark.
 
-A null is an empty cell and an empty text is `""`, which PostgreSQL, DuckDB and Flow tell apart, and Table
-Schema does not: where one column holds both, say so, or write nulls as `\N`.
+A null is an empty cell and an empty text is `""`. PostgreSQL (COPY) tells the two apart, DuckDB with
+`allow_quoted_nulls = false` only, pandas, spreadsheets and Table Schema do not: where one column holds both,
+say so, or write nulls as `\N`.
+
+A column of several types, or of any, is JSON in each cell: `"5"` is a text and `5` a number.
 
 Source: Table Dialect, Data Package v2 (its defaults); RFC 4180.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -17,13 +21,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.datapackage.texts import offsets_of, plain_texts
-from flow_singer.schema import Property
+from flow_singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.text import TEXT, join, text_bytes
 
 LINE_END = "\r\n"
 _SPECIAL = '",\r\n'
 """A lone \\r is quoted too: readers that accept it as the end of a row would split the row there."""
+_CELL = re.compile(r'("(?:[^"]|"")*"|[^",\r\n]*)(?:,|\r\n)')
 
 
 class CsvLayout:
@@ -34,6 +39,7 @@ class CsvLayout:
     """
 
     end_characters = len(LINE_END)
+    bare_kinds: frozenset[Kind] = frozenset({"string", "date", "date-time", "decimal-text"})
 
     def __init__(self, null: str = "") -> None:
         self.null = null
@@ -68,6 +74,19 @@ class CsvLayout:
     def visible(self, lines: pa.Array) -> pa.Array:
         """The lines of a file of one column, its nulls quoted: readers skip a line that is empty altogether."""
         return pc.if_else(pc.equal(lines, LINE_END), '""' + LINE_END, lines)
+
+    def as_json(self, lines: pa.Array, positions: Sequence[int]) -> pa.Array:
+        """The lines with the texts of some columns as JSON."""
+        return pa.array([self._line_as_json(line, positions) for line in lines.to_pylist()], TEXT)
+
+    def _line_as_json(self, line: str, positions: Sequence[int]) -> str:
+        cells = [match[1] for match in _CELL.finditer(line)]
+        for position in positions:
+            cell = cells[position]
+            if cell != self.null:  # quoted it is a text
+                text = cell[1:-1].replace('""', '"') if cell.startswith('"') else cell
+                cells[position] = '"' + json.dumps(text, ensure_ascii=False).replace('"', '""') + '"'
+        return ",".join(cells) + LINE_END
 
     def _quoted_name(self, name: str) -> str:
         return '"' + name.replace('"', '""') + '"' if re.search('[",\r\n]', name) or not name else name

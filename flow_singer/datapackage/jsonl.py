@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.schema import Property
+from flow_singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.text import TEXT
 
@@ -17,6 +17,7 @@ class JsonLayout:
     """How rows become lines."""
 
     end_characters = len("}\n")
+    bare_kinds: frozenset[Kind] = frozenset()
 
     def header(self, names: Sequence[str]) -> bytes:
         """JSON Lines has no first line of its own."""
@@ -48,6 +49,10 @@ class JsonLayout:
 
     def visible(self, lines: pa.Array) -> pa.Array:
         """No line is empty."""
+        return lines
+
+    def as_json(self, lines: pa.Array, positions: Sequence[int]) -> pa.Array:
+        """Every value is JSON."""
         return lines
 
 

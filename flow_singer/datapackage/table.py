@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from flow_singer.datapackage.fitting import fallback, fits
 from flow_singer.datapackage.keys import KeyLog, VersionLog
 from flow_singer.datapackage.names import column_name
+from flow_singer.datapackage.texts import plain_texts
 from flow_singer.errors import RecordError
 from flow_singer.fields import field_of
 from flow_singer.schema import Property, StreamSchema, read_property, widen
-from flow_singer.tabular.batch import Batch, Column
+from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.text import TEXT
 
 
@@ -89,7 +90,7 @@ class TableColumn:
     @property
     def is_text(self) -> bool:
         """Whether an empty text is a value of it."""
-        return self.source.kind in ("string", "json", "date", "date-time", "decimal-text")
+        return self.source.kind in ("string", "date", "date-time", "decimal-text")
 
 
 class StreamTable:
@@ -138,17 +139,14 @@ class StreamTable:
             if column is None:
                 self._add(one, declared=True)
             elif column.source.json_schema != one.json_schema:
-                wider = (
-                    read_property(one.name, widen(column.source.json_schema, one.json_schema))
-                    if column.declared
-                    else one
-                )
+                # What no SCHEMA declared may have been anything, and stays a column of any type.
+                wider = read_property(one.name, widen(column.source.json_schema, one.json_schema))
                 before = _field_type(column.source)
                 column.declared, column.source = True, wider
                 if column.field_type == before:
                     column.field_type = _field_type(wider)
                 elif column.field_type != _field_type(wider):
-                    column.field_type = "any"
+                    column.field_type = "any" if wider.kind == "json" else "string"
 
     def append(self, batch: Batch) -> None:
         """Write a batch.
@@ -171,6 +169,8 @@ class StreamTable:
             carrier = batch.columns.get(name) or batch.undeclared.get(name)
             # A carrier is read by the SCHEMA that it came under, not by what the column became.
             one = batch.schema.properties.get(name, column.source)
+            if carrier is not None and column.source.kind == "json" != one.kind:
+                one, carrier = column.source, Column(json_texts(carrier), as_json=True)
             self._learn(column, one, carrier, batch.count)
             cells.append((one, carrier))
         if self._keys is not None:
@@ -260,7 +260,7 @@ class StreamTable:
             )
         if self._null_text and column.like_null:
             self._notice(
-                f"{where}: {column.like_null} texts are '{self._null_text}' themselves and read as null. "
+                f"{where}: {column.like_null} values are '{self._null_text}' themselves and read as null. "
                 "Have nulls written as another text."
             )
 
@@ -293,11 +293,13 @@ class StreamTable:
         if carrier.values.type == TEXT and column.is_text:
             empty = '""' if carrier.as_json else ""
             column.empties += _count(pc.equal(carrier.values, empty))
-            if self._null_text:
-                column.like_null += _count(pc.equal(carrier.values, self._null_text))
+        if self._null_text and (carrier.values.type == TEXT or _LIKE_JSON.fullmatch(self._null_text)):
+            column.like_null += _count(pc.equal(plain_texts(one, carrier), self._null_text))
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LIKE_JSON = re.compile(r"-?\d\S*|true|false")
+"""What the cell of a number or a boolean may be."""
 
 
 def _count(mask: pa.Array) -> int:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from flow_singer.datapackage.table import Held
 from flow_singer.datapackage.texts import line_bytes, lines_of, offsets_of
-from flow_singer.schema import Property
+from flow_singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.text import TEXT
 
@@ -28,6 +28,9 @@ class Layout(Protocol):
 
     end_characters: int
     """How many characters end each line; all of them one byte."""
+
+    bare_kinds: frozenset[Kind]
+    """The kinds whose texts stand without the quotes of JSON."""
 
     def header(self, names: Sequence[str]) -> bytes:
         """What stands before the rows."""
@@ -43,12 +46,17 @@ class Layout(Protocol):
     def visible(self, lines: pa.Array) -> pa.Array:
         """The lines of a file of one column, none of them empty but for its end."""
 
+    def as_json(self, lines: pa.Array, positions: Sequence[int]) -> pa.Array:
+        """The lines with the bare texts of some columns as JSON, for a column that came to hold other types."""
+
 
 @dataclass
 class _Part:
-    """Rows with the same columns."""
+    """Rows with the same columns, written in the same way."""
 
     names: list[str]
+    bare: frozenset[int]
+    """Numbers of the columns whose texts stand without quotes of JSON."""
     rows: int = 0
 
 
@@ -80,10 +88,11 @@ class TextFile:
         self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
     ) -> None:
         """Write `count` rows; `names` may only grow from call to call, at the end."""
-        if not self._parts or self._parts[-1].names != names:
+        bare = frozenset(i for i, (one, _) in enumerate(cells) if one.kind in self._layout.bare_kinds)
+        if not self._parts or self._parts[-1].names != names or self._parts[-1].bare != bare:
             if not self._parts:
                 self._write(self._file, self._layout.header(names))
-            self._parts.append(_Part(list(names)))
+            self._parts.append(_Part(list(names), bare))
         lines = self._layout.lines(names, cells, count)
         self._write(self._file, line_bytes(lines))
         lengths = np.diff(offsets_of(lines))
@@ -98,7 +107,7 @@ class TextFile:
 
         Args:
             names: the names of all columns.
-            properties: of the same columns; lines need none.
+            properties: of the same columns: what they have come to hold.
             keep: which rows stay; None keeps all.
 
         Returns:
@@ -108,8 +117,10 @@ class TextFile:
             self._write(self._file, self._layout.header(names))
         self._close()
         is_short = bool(self._parts) and self._parts[0].names != names
-        if keep is not None or is_short or (self._has_empty and len(names) == 1):
-            self._rewrite(names, keep)
+        mixed = frozenset(i for i, one in enumerate(properties) if one.kind == "json")
+        is_bare = any(part.bare & mixed for part in self._parts)
+        if keep is not None or is_short or is_bare or (self._has_empty and len(names) == 1):
+            self._rewrite(names, mixed, keep)
         self._lengths_path.unlink()
         return {}
 
@@ -132,7 +143,9 @@ class TextFile:
         os.fsync(self._file.fileno())
         self.close()
 
-    def _rewrite(self, names: Sequence[str], keep: npt.NDArray[np.bool_] | None) -> None:
+    def _rewrite(
+        self, names: Sequence[str], mixed: frozenset[int], keep: npt.NDArray[np.bool_] | None
+    ) -> None:
         beside = self.path.with_name(self.path.name + ".new")
         self._digest = hashlib.sha256()
         with beside.open("xb") as file:
@@ -141,6 +154,8 @@ class TextFile:
             for part, lines in self._read():
                 kept = lines if keep is None else lines.filter(pa.array(keep[row : row + len(lines)]))
                 row += len(lines)
+                if part.bare & mixed:
+                    kept = self._layout.as_json(kept, sorted(part.bare & mixed))
                 missing = names[len(part.names) :]
                 if missing:
                     padding = self._layout.padding(missing, not part.names)

@@ -14,20 +14,23 @@ import pyarrow.compute as pc
 
 from flow_singer.errors import RecordError
 from flow_singer.schema import Property
-from flow_singer.tabular.batch import Column
+from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.text import TEXT
 
 
 def plain_texts(one: Property, column: Column) -> pa.Array:
     """The cells as a reader of plain text expects them; null stays null.
 
-    Strings stand for themselves, numbers and booleans as in JSON with the digits they came with, objects
-    and arrays as the JSON they came as. An integer that came as `1.0` or `1e3` is written as an integer.
+    Strings stand for themselves, numbers and booleans as in JSON with the digits they came with. An integer
+    that came as `1.0` or `1e3` is written as an integer. Where a property allows several types, or any, all
+    is JSON, as objects and arrays are: the text `"5"` keeps its quotes, and is told from the number 5.
 
     Raises:
         RecordError: a string is no Unicode text (a lone surrogate).
     """
     values = column.values
+    if one.kind == "json":
+        return json_texts(column)
     if not column.as_json:
         return values if values.type == TEXT else values.cast(TEXT)
     if one.kind == "integer":
