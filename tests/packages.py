@@ -186,11 +186,14 @@ def _check_csv(
                 assert (cell, quoted) == (null, null == "" and len(columns) == 1), name
                 continue
             assert (cell, quoted) != (null, False), name
-            if types[column] in ("any", "object", "array") and kinds.get(name, "json") not in _BARE_JSON:
+            kind = kinds.get(name, "json")
+            if types[column] in ("any", "object", "array"):
                 assert _is_json(cell), (name, cell, expected)
-                assert same(parsed(cell, written=written), parsed(expected, written=written)), (name, cell)
-                continue
-            assert _is_text_of(cell, expected, kinds.get(name, "json"), written), (name, cell, expected)
+                if cell == expected or same(parsed(cell, written=written), parsed(expected, written=written)):
+                    continue
+                # Rows from before it became such a column: a number may be spelt otherwise.
+                assert kind in _BARE_JSON, (name, cell, expected)
+            assert _is_text_of(cell, expected, kind, written), (name, cell, expected)
 
 
 _BARE_JSON = ("integer", "number", "decimal", "boolean")
