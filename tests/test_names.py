@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_singer.datapackage.names import earlier_file_stem, file_stem, resource_name, slug
+from flow_singer.datapackage.names import earlier_file_stem, file_stem, folds_case, resource_names, slug
 
 PLAIN = ["issues", "public-orders", "my_stream.v1", "events-20240101", "x" * 80, "a.b-c_d"]
 ALIKE = [
@@ -29,16 +29,37 @@ def test_a_plain_name_stands_for_itself(name):
     assert file_stem(name) == resource_name(name) == name
 
 
+@pytest.mark.parametrize("name", ["Users", "Account", "Üser"])
+def test_capitals_need_no_digest_where_the_file_system_tells_them_apart(name):
+    assert file_stem(name, folds_case=False) == name
+    assert file_stem(name) != name
+
+
+def test_a_file_system_is_asked_whether_it_tells_capitals_apart(tmp_path):
+    (tmp_path / "folder").mkdir()
+    assert folds_case(tmp_path / "folder") == (tmp_path / "FOLDER").exists()
+
+
+def test_resources_of_a_package_need_a_digest_only_where_their_names_would_be_one():
+    assert resource_names(["Account", "a/b"]) == {"Account": "account", "a/b": "a-b"}
+    for streams in itertools.permutations(["Users", "users", "USERS"]):
+        names = resource_names(streams)
+        assert names["users"] == "users"
+        assert len(set(names.values())) == 3
+        assert all(name.startswith("users--") for stream, name in names.items() if stream != "users")
+
+
 @pytest.mark.parametrize("name", ["two words", "\u00fcbung", "a--b", "日" * 60])
 def test_a_file_may_have_what_a_resource_may_not(name):
     assert file_stem(name) == name
-    assert re.fullmatch(r"[a-z0-9._-]+--[0-9a-f]{8}", resource_name(name))
+    assert re.fullmatch(r"[a-z0-9._-]+", resource_name(name))
 
 
 def test_no_two_streams_have_one_name_on_any_file_system():
-    for naming in (file_stem, resource_name):
-        for one, other in itertools.combinations(ALIKE, 2):
-            assert fold(naming(one)) != fold(naming(other)), (one, other)
+    for one, other in itertools.combinations(ALIKE, 2):
+        assert fold(file_stem(one)) != fold(file_stem(other)), (one, other)
+        assert file_stem(one, folds_case=False) != file_stem(other, folds_case=False)
+    assert len(set(map(fold, resource_names(ALIKE).values()))) == len(set(ALIKE))
 
 
 def test_a_name_that_another_stream_was_given_is_changed_itself():
@@ -59,8 +80,8 @@ def test_every_file_system_takes_the_name(name):
 
 @given(st.text(), st.text())
 def test_names_differ_where_streams_differ(one, other):
-    for naming in (file_stem, resource_name):
-        assert (fold(naming(one)) == fold(naming(other))) == (one == other)
+    assert (fold(file_stem(one)) == fold(file_stem(other))) == (one == other)
+    assert len(set(map(fold, resource_names({one, other}).values()))) == len({one, other})
 
 
 def test_a_slug_resembles_a_name():
@@ -74,6 +95,10 @@ def test_what_version_0_1_called_a_file_is_known():
     assert earlier_file_stem("Users") == "Users"
     assert earlier_file_stem("..") == "stream"
     assert earlier_file_stem("con") == "stream-con"
+
+
+def resource_name(stream):
+    return resource_names([stream])[stream]
 
 
 def fold(name):

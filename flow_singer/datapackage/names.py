@@ -1,9 +1,11 @@
 """Names of packages, resources, files and columns that every reader and file system takes.
 
-The name of a stream's file or resource is a function of the stream's name alone: whatever else a run brings,
-and in whatever order, one stream never gets what another one had. A plain name stands for itself. One that
-had to be changed, or that some file system takes for another (capitals, composed characters), ends with `--`
-and a digest of what it was.
+The name of a stream's file is a function of the stream's name alone: whatever else a run brings, and in
+whatever order, one stream never gets what another one had. A plain name stands for itself. One that had to be
+changed, or that the file system takes for another, ends with `--` and a digest of what it was.
+
+A package is replaced whole, and its descriptor tells whose each resource is: there the digest is only for
+streams of the same package whose names would be one.
 
 Source: Data Package v2, "name"; the reserved names of Windows; 255 bytes to a name on most file systems.
 """
@@ -12,8 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import unicodedata
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from pathlib import Path
 
 MAX_CHARACTERS = 80
 MAX_BYTES = 200
@@ -33,16 +37,45 @@ def slug(name: str, *, default: str = "stream") -> str:
     return _usable(re.sub(r"[^a-z0-9._]+", "-", plain), default)
 
 
-def resource_name(stream: str) -> str:
-    """The name of a stream as a resource, and of its file in a package: a slug of its own."""
-    return _distinct(stream, slug(stream))
+def resource_names(streams: Iterable[str]) -> dict[str, str]:
+    """The names of a package's streams as resources, and of their files: slugs, each of its own.
+
+    Of streams with one slug, the one whose name it is keeps it; the others get a digest.
+    """
+    alike: dict[str, list[str]] = {}
+    for stream in streams:
+        alike.setdefault(slug(stream), []).append(stream)
+    return {
+        stream: text
+        if not has_digest(text) and (len(group) == 1 or stream == text)
+        else with_digest(stream, text)
+        for text, group in alike.items()
+        for stream in group
+    }
 
 
-def file_stem(stream: str) -> str:
-    """The name of a stream's file without its ending, as near to the stream's name as file systems allow."""
+def file_stem(stream: str, *, folds_case: bool = True) -> str:
+    """The name of a stream's file without its ending, as near to the stream's name as file systems allow.
+
+    Args:
+        stream: its name.
+        folds_case: whether the file system takes `Users` and `users` for one name.
+    """
     composed = unicodedata.normalize("NFC", stream)
     visible = "".join(one if one.isprintable() else "-" for one in composed)
-    return _distinct(stream, _usable(re.sub(r'[<>:"/\\|?*]+', "-", visible), "stream"))
+    usable = _usable(re.sub(r'[<>:"/\\|?*]+', "-", visible), "stream")
+    if usable == stream and not has_digest(stream) and not (folds_case and stream != _folded(stream)):
+        return usable
+    return with_digest(stream, usable)
+
+
+def folds_case(folder: Path) -> bool:
+    """Whether the file system of a folder takes names that differ in case alone for one."""
+    folder = folder.resolve()
+    other = folder.with_name(folder.name.swapcase())
+    if other.name == folder.name:  # it tells nothing
+        return sys.platform in ("darwin", "win32")
+    return other.exists() and other.samefile(folder)
 
 
 def earlier_file_stem(stream: str) -> str:
@@ -56,10 +89,8 @@ def has_digest(name: str) -> bool:
     return _DIGEST.search(name) is not None
 
 
-def _distinct(stream: str, usable: str) -> str:
-    """`usable` where it is the stream's name, and no other name is like it; else with a digest."""
-    if usable == stream == _folded(stream) and not has_digest(stream):
-        return usable
+def with_digest(stream: str, usable: str) -> str:
+    """`usable` and a digest of the stream's name."""
     digest = hashlib.sha256(stream.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{_cut(usable, MAX_BYTES - 10).rstrip('-. ') or 'stream'}--{digest}"
 

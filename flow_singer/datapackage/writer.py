@@ -16,7 +16,7 @@ import msgspec
 
 from flow_singer.datapackage.descriptor import package_descriptor, resource_descriptor
 from flow_singer.datapackage.formats import FORMATS, FormatName, open_file
-from flow_singer.datapackage.names import resource_name, slug
+from flow_singer.datapackage.names import resource_names, slug, with_digest
 from flow_singer.datapackage.partials import PartialFolder, remove_leftovers
 from flow_singer.datapackage.place import DESCRIPTOR, check_folder, check_zip, remove_package
 from flow_singer.datapackage.table import StreamTable
@@ -116,7 +116,7 @@ class PackageWriter:
             if table is not None:
                 table.extend(schema)
                 return
-            path = self.partial / "data" / f"{resource_name(schema.stream)}.{self._format.extension}"
+            path = self.partial / "data" / f"{self._first_name(schema.stream)}.{self._format.extension}"
             self._tables[schema.stream] = StreamTable(
                 schema,
                 open_file(self._format.name, path, csv_null=self._csv_null),
@@ -152,7 +152,10 @@ class PackageWriter:
             BusyError: another process has been publishing there for a minute.
         """
         with self._writing():
-            resources = [resource for table in self._tables.values() if (resource := self._finish(table))]
+            names = resource_names(stream for stream, table in self._tables.items() if table.columns)
+            resources = [
+                resource for table in self._tables.values() if (resource := self._finish(table, names))
+            ]
             if not resources:
                 raise DataError(
                     f"No stream came, so there is no package to write at {self.path}.",
@@ -191,21 +194,31 @@ class PackageWriter:
     def _zip(self) -> bool:
         return self.path.suffix.lower() == ".zip"
 
-    def _finish(self, table: StreamTable) -> dict[str, Any] | None:
+    def _first_name(self, stream: str) -> str:
+        """The name of a stream's file until all streams are known."""
+        plain = slug(stream)
+        is_free = all(table.file.path.stem != plain for table in self._tables.values())
+        return plain if is_free else with_digest(stream, plain)
+
+    def _finish(self, table: StreamTable, names: Mapping[str, str]) -> dict[str, Any] | None:
         stream = table.schema.stream
         if not table.columns:
             self._say(f"stream '{stream}' is left out: its SCHEMA has no properties, and it had no records.")
             table.discard()
             return None
         table.finish()
-        path = table.file.path
+        sha256 = table.file.sha256
+        path = table.file.path.with_stem(names[stream])
+        os.rename(
+            table.file.path, path
+        )  # the stream that took another's name came first, and gives it back first
         return resource_descriptor(
             table,
-            name=resource_name(stream),
+            name=names[stream],
             path=f"data/{path.name}",
             form=self._format,
             size_bytes=path.stat().st_size,
-            sha256=table.file.sha256,
+            sha256=sha256,
             csv_null=self._csv_null,
         )
 

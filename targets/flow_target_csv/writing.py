@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from flow_singer.datapackage.names import earlier_file_stem, file_stem, has_digest
+from flow_singer.datapackage.names import earlier_file_stem, file_stem, folds_case, has_digest
 from flow_singer.errors import MessageError, TargetError
 from flow_singer.schema import StreamSchema
 
@@ -50,7 +50,7 @@ def file_of(stream: str, folder: Path, streams: Collection[str], notice: Callabl
         streams: the streams of this run that have a file.
         notice: told where version 0.1 may have written the stream to another file.
     """
-    path = folder / f"{file_stem(stream)}.csv"
+    path = folder / f"{file_stem(stream, folds_case=folds_case(folder))}.csv"
     earlier = earlier_file_stem(stream)
     if earlier == path.stem or path.exists() or f"{earlier}.csv" not in os.listdir(folder):
         return path
