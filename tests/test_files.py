@@ -53,10 +53,10 @@ def test_what_a_living_writer_has_stays(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_of_a_bookmark_goes(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
-    store.set("a", b"1")
+    store.set("a", b'{"n": 1}')
     for name in (".state.json.abcdefgh.tmp", ".previous.json.0_1_2_3_.tmp"):
         (tmp_path / "a" / name).write_text("half")
-    store.set("a", b"2")
+    store.set("a", b'{"n": 2}')
     assert sorted(os.listdir(tmp_path / "a")) == ["previous.json", "state.json"]
 
 

@@ -26,7 +26,7 @@ WORDS = {"Error", "warning", "info", "error"}
 
 def options_of(verb: str) -> set[str]:
     command: click.Command = importlib.import_module(f"flow_singer.cli.{verb}").command
-    return {name for option in command.params for name in option.opts}
+    return {name for option in command.params for name in [*option.opts, *option.secondary_opts]}
 
 
 ALL = {name for option in flow.params for name in option.opts} | {

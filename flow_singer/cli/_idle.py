@@ -33,6 +33,13 @@ class Idle:
     typed_too: bool = False
 
 
+def _spelt(option: click.Parameter, value: object) -> str | None:
+    """How an option is spelt for its value; None for a flag that a variable switched off (FLOW_RUN_FORCE=0)."""
+    if value is not False:
+        return max(option.opts, key=len)
+    return max(option.secondary_opts, key=len, default=None)
+
+
 def refuse_idle(idle: Iterable[Idle]) -> None:
     """Refuse the options of the running command that were typed though they would do nothing.
 
@@ -42,11 +49,11 @@ def refuse_idle(idle: Iterable[Idle]) -> None:
         ConfigError: one was typed.
     """
     ctx = click.get_current_context()
-    options = {one.name: max(one.opts, key=len) for one in ctx.command.params}
+    options = {one.name: _spelt(one, ctx.params.get(one.name or "")) for one in ctx.command.params}
     for one in idle:
         if not is_given(ctx, one.name):
             continue
-        if ctx.params.get(one.name) is False:  # FLOW_RUN_FORCE=0
+        if options[one.name] is None:
             continue
         if variable := set_variable(ctx, one.name):
             logger.warning("The variable %s %s", variable, one.reason)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flow_target_csv
 import pytest
 from command import Command, Result
 from projects import write_project
@@ -113,6 +114,8 @@ def test_a_killed_flow_load_does_not_look_like_an_end(tmp_path: Path, command: C
     keeper = tmp_path / "instead" / "flow_target_csv" / "__main__.py"
     keeper.parent.mkdir(parents=True)
     (keeper.parent / "__init__.py").touch()
+    about = Path(flow_target_csv.__file__).with_name("about.json")
+    (keeper.parent / "about.json").write_bytes(about.read_bytes())
     keeper.write_text(
         "import os\n"
         "with open('sent', 'wb', buffering=0) as sent:\n"
