@@ -254,6 +254,8 @@ def _read_at(folder: int, path: str) -> bytes:
 
 def _csv_ids(data: bytes) -> list[int]:
     """The ids of a CSV file, all of whose rows must be whole."""
+    if not data:
+        return []
     header, *rows, rest = data.split(b"\r\n")
     if rest or (rows and not header.startswith(b"id,text")):
         raise Fault(f"a torn row: {rest[:80]!r}")
@@ -293,7 +295,7 @@ class Plan:
             count=2_000 if wide else chance.choice([200, 2_000]),
             width=20_000 if wide else 20,
             every=chance.choice([7, 100]),
-            disturbances=chance.choice([1, 2, 3]),
+            disturbances=chance.choice([3, 5, 7]),
         )
 
     def __str__(self) -> str:
@@ -323,7 +325,7 @@ class Round:
         flow = self.root / "bin" / "flow"
         flow.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m flow_singer "$@"\n')
         flow.chmod(0o755)
-        pace_s = 0.6 * self.plan.every / self.plan.count
+        pace_s = self.plan.every / self.plan.count  # a second in all, so that a signal finds it at work
         tap = {"count": self.plan.count, "width": self.plan.width, "every": self.plan.every, "pace_s": pace_s}
         write_project(
             self.root, taps={"tap-x": {"script": "counts.py", "config": tap}}, targets=self.sink.targets()
@@ -387,7 +389,8 @@ class Round:
     def _disturb(self, process: subprocess.Popen[bytes]) -> str:
         """Wait a random time, then send a random signal to a random process, or to all of them as Ctrl-C does."""
         if self.chance.random() < 0.7:  # else it may strike while the first process still starts
-            self._wait_for("tap" if self.chance.random() < 0.7 else "target", process)
+            role = "target" if self.sink.targets() and self.chance.random() < 0.5 else "tap"
+            self._wait_for(role, process)
         time.sleep(self.chance.choice([0.1, 1.0]) * self.chance.random())
         name = self.chance.choice(SIGNALS)
         number = signal.Signals[name]
