@@ -34,6 +34,7 @@ class PipelineOptions:
     noise: str | None
     force: bool
     to: str | None
+    on_incomplete: str | None = None
     strict: bool | None = None
 
 
@@ -100,9 +101,9 @@ def _idle_without_plugin(folder: str | None) -> list[Idle]:
     """What is for a target and its bookmark, where there is a package or stdout in its place."""
     if folder is None:
         why = "has no use here: there is no target."
-        return [Idle("target_config", why), Idle("force", why)]
+        return [Idle(name, why) for name in ("target_config", "force", "on_incomplete")]
     why = f"has no use for {folder}: a package is replaced whole and keeps no bookmark."
-    return [Idle(name, why) for name in ("state", "state_id", "target_config", "force")]
+    return [Idle(name, why) for name in ("state", "state_id", "target_config", "force", "on_incomplete")]
 
 
 def _check_configs(pipeline: PipelineOptions) -> None:
@@ -183,6 +184,7 @@ def make_stages(
     if target is not None:
         load = [*shared, "load", target, *noise]
         load += _option("--format", pipeline.package_format if is_folder(target) else None)
+        load += _option("--on-incomplete", pipeline.on_incomplete)
         load += _option("--state-id", bookmark) + ["--force"] * (pipeline.force and not is_folder(target))
         stages.append(Stage(target, tuple(load), _variable("FLOW_LOAD_CONFIG", pipeline.target_config)))
     return stages

@@ -162,6 +162,9 @@ def _idle_for_package(target: str, form: str) -> list[Idle]:
     """What has nothing to do where a package is written, or one of this format."""
     bookmark = f"has no use for {target}: a package is replaced whole and keeps no bookmark."
     idle = [Idle("state_id", bookmark), Idle("force", bookmark)]
+    idle.append(
+        Idle("on_incomplete", f"has no use for {target}: a package is published whole or not at all.")
+    )
     idle.append(Idle("config", f"is for a target, and {target} is a Data Package."))
     if form == "parquet":
         idle.append(

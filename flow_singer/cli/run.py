@@ -57,6 +57,11 @@ if TYPE_CHECKING:
     help="Run though another run has the same bookmark.",
 )
 @click.option(
+    "--on-incomplete",
+    type=click.Choice(["commit", "abort"]),
+    help="What the target may do with a stream that was cut short. [default: commit; abort where it replaces]",
+)
+@click.option(
     "--strict/--no-strict", default=None, help="Fail where a function's stream never came. [default: strict]"
 )
 @click.option("--plain", is_flag=True, help="No marks in the output.")
@@ -77,6 +82,7 @@ def command(
     noise: str,
     form: str,
     force: bool,
+    on_incomplete: str | None,
     strict: bool | None,
     plain: bool,
 ) -> int:
@@ -126,6 +132,7 @@ def command(
             noise if is_given(ctx, "noise") else None,
             force,
             to,
+            on_incomplete,
             strict,
         )
         return run_pipelines(cli, words, replace(options, state_id=state_id), pipeline)
@@ -194,7 +201,7 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
     refuse_other_kind(workspace, name, "extractors")
     refuse_idle(
         Idle(option, "has no use here: the messages go to stdout.")
-        for option in ("target_config", "form", "force")
+        for option in ("target_config", "form", "force", "on_incomplete")
     )
     if to is not None:
         options = replace(options, state_id=_bookmark_in(workspace, name, to))

@@ -225,6 +225,18 @@ def test_a_foreign_target_gets_its_end_where_that_is_chosen(tmp_path: Path, flow
     assert len(ids(tmp_path / "rows")) == 7
 
 
+def test_a_supervised_run_takes_the_choice(tmp_path: Path, flow: Shell) -> None:
+    target = {"script": "publishes.py", "config": {"rows": str(tmp_path / "rows")}}
+    project(tmp_path, target, "target-x", **SHORT, exit=1)
+    assert flow("run", "tap-x", "target-x", "--on-incomplete", "abort").code == 69
+    assert not (tmp_path / "rows").exists()
+    assert flow("run", "tap-x", "target-x").code == 69
+    assert len(ids(tmp_path / "rows")) == 7
+    for words in (["run", "tap-x"], ["run", "tap-x", "out/"], ["load", "out/"]):
+        refused = flow(*words, "--on-incomplete", "abort", stdin=framed(messages(1)))
+        assert refused.code == 2, refused.stderr
+
+
 @pytest.mark.parametrize("config", [{}, {"load_method": "append-only"}, {"load_method": "upsert"}])
 def test_a_foreign_target_that_does_not_replace_keeps_what_came(
     tmp_path: Path, flow: Shell, config: dict[str, Any]
