@@ -32,15 +32,19 @@ BIN = VENV / "bin"
 EXAMPLE = ROOT / "examples" / "quickstart"
 LOWEST = ROOT / ".venv-lowest"
 FIDELITY = (
+    "cases/test_toast_columns.py",
     "test_ahead.py",
+    "test_batches.py",
     "test_datapackage.py",
     "test_formats.py",
     "test_functions.py",
     "test_imports.py",
     "test_messages.py",
     "test_nested.py",
+    "test_parquettypes.py",
     "test_roundtrip.py",
     "test_schema.py",
+    "test_steady_types.py",
     "test_tabular.py",
     "test_values.py",
     "conformance/test_transform.py",

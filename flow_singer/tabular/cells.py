@@ -117,8 +117,19 @@ def _same_as_floats(values: np.ndarray, column: Column | None) -> np.ndarray:
     """Where floats are what pandas makes of the integers of a column, also of those that no float holds."""
     if column is None:
         return np.zeros(len(values), dtype=bool)
-    before = pd.array(to_array("integer", column)).to_numpy("float64", na_value=np.nan)
+    shown = to_array("integer", column)
+    if isinstance(shown, pd.arrays.IntegerArray):
+        before = shown.to_numpy("float64", na_value=np.nan)
+    else:  # some are past 2^63
+        before = np.array([_as_float(one) for one in shown], dtype="float64")
     return np.asarray(before == values)
+
+
+def _as_float(value: object) -> float:
+    try:
+        return float(value) if isinstance(value, int) else np.nan
+    except OverflowError:
+        return np.nan
 
 
 def float_texts(values: np.ndarray, mask: np.ndarray) -> pa.Array:
