@@ -10,12 +10,14 @@ Source: JSON Schema (drafts 4 to 2020-12) as taps write it; Table Schema, Data P
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
+from flow_singer.digits import NO_DIGITS, Digits, digits_of
 from flow_singer.errors import MessageError
+from flow_singer.references import gather, resolve, type_of
 
 Kind = Literal[
     "integer", "number", "decimal", "decimal-text", "boolean", "string", "date-time", "date", "json"
@@ -64,21 +66,6 @@ KINDS: dict[Kind, KindTraits] = {
 
 
 @dataclass(frozen=True)
-class Digits:
-    """How many digits a SCHEMA says that its numbers have.
-
-    Attributes:
-        fraction: after the point, by `multipleOf`; None where it does not say.
-        integer: before the point, by bounds on both sides; None where it does not say.
-        past_int64: whether a bound lies past 64 bits.
-    """
-
-    fraction: int | None = None
-    integer: int | None = None
-    past_int64: bool = False
-
-
-@dataclass(frozen=True)
 class Property:
     """One top-level property of a stream."""
 
@@ -88,7 +75,7 @@ class Property:
     nullable: bool
     types: frozenset[str]
     """The JSON types it allows, without null; empty where any is allowed."""
-    digits: Digits = Digits()
+    digits: Digits = NO_DIGITS
     """Of its numbers."""
 
 
@@ -156,7 +143,7 @@ def _shown(value: object) -> str:
     try:
         text = json.dumps(value)
     except RecursionError:
-        return _type_of(value)
+        return type_of(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
@@ -190,13 +177,13 @@ def read_property(name: str, json_schema: object, root: Mapping[str, Any] | None
         root: the schema that local references point into.
     """
     verbatim = json_schema if isinstance(json_schema, Mapping) else {}
-    types, formats, multiples = _gather(verbatim, root or {})
+    types, formats, multiples = gather(verbatim, root or {})
     nullable = "null" in types or not types
     types.discard("null")
     if types == {"integer", "number"}:
         types = {"number"}
     kind = _kind(types, formats, multiples)
-    digits = _digits(verbatim, root or {}) if kind in _NUMBER_KINDS else Digits()
+    digits = digits_of(verbatim, root or {}) if kind in _NUMBER_KINDS else NO_DIGITS
     return Property(name, kind, verbatim, nullable, frozenset(types), digits)
 
 
@@ -228,198 +215,6 @@ def _is_fraction(multiple: object) -> bool:
 
 
 _NUMBER_KINDS = frozenset({"integer", "number", "decimal", "decimal-text"})
-
-
-def _digits(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Digits:
-    """What `multipleOf` and the bounds of each branch that allows numbers come to, taken together."""
-    branches = [one for one in _branches(schema, root) if _gather(one, root)[0] != {"null"}]
-    fractions = [_fraction_digits(one["multipleOf"]) for one in branches if "multipleOf" in one]
-    integers = [_integer_digits(one) for one in branches]
-    known = [digits for digits in integers if digits is not None]
-    return Digits(
-        max((digits for digits in fractions if digits is not None), default=None),
-        max(known) if known and len(known) == len(integers) else None,
-        any(_is_past_int64(one, word) for one in branches for word in _BOUNDS),
-    )
-
-
-def _branches(
-    schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0, followed: frozenset[str] = frozenset()
-) -> Iterator[Mapping[str, Any]]:
-    """The schemas of a union, each with the number words that stand beside the union."""
-    if isinstance(reference := schema.get("$ref"), str):
-        followed |= {reference}
-    schema = resolve(schema, root)
-    unions = [schema.get(union) for union in ("anyOf", "oneOf")]
-    subs = [sub for union in unions if isinstance(union, list) for sub in union if isinstance(sub, Mapping)]
-    subs = [sub for sub in subs if not _leads_back(sub, followed)]
-    if not subs or depth >= _MAX_DEPTH:
-        yield schema
-        return
-    outer = {word: schema[word] for word in ("multipleOf", *_BOUNDS) if word in schema}
-    for sub in subs:
-        for one in _branches(sub, root, depth + 1, followed):
-            yield {**outer, **one}
-
-
-_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-
-
-def _is_past_int64(schema: Mapping[str, Any], word: str) -> bool:
-    bound = schema.get(word)
-    if isinstance(bound, bool) or not isinstance(bound, int | float):
-        return False
-    beyond = int(word.startswith("exclusive"))  # a bound that is excluded may be the next number
-    return not -(2**63) - beyond <= bound <= 2**63 - 1 + beyond
-
-
-def _fraction_digits(multiple: object) -> int | None:
-    try:
-        exponent = Decimal(str(multiple)).normalize().as_tuple().exponent
-    except InvalidOperation:
-        return None
-    return max(0, -exponent) if isinstance(exponent, int) else None
-
-
-def _integer_digits(schema: Mapping[str, Any]) -> int | None:
-    """Digits before the point of the largest number that both bounds allow."""
-    found = [_bound_digits(schema, side) for side in ("Minimum", "Maximum")]
-    return None if None in found else max(digits for digits in found if digits is not None)
-
-
-def _bound_digits(schema: Mapping[str, Any], side: str) -> int | None:
-    """`exclusive…` is a number since draft 6, and a boolean beside the other word before."""
-    bound, exclusive = schema.get(side.lower()), schema.get(f"exclusive{side}")
-    excluded = exclusive is True
-    if isinstance(exclusive, int | float) and not isinstance(exclusive, bool):
-        bound, excluded = exclusive, True
-    if isinstance(bound, bool) or not isinstance(bound, int | float):
-        return None
-    try:
-        size = abs(Decimal(str(bound)))
-    except InvalidOperation:
-        return None
-    if not size.is_finite():
-        return None
-    digits = max(0, size.adjusted() + 1) if size else 0
-    return digits - 1 if excluded and digits and size == Decimal(10) ** (digits - 1) else digits
-
-
-def _gather(
-    schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0, followed: frozenset[str] = frozenset()
-) -> tuple[set[str], set[str | None], list[Any]]:
-    """Collect the JSON types, the formats of its string branches, and `multipleOf`s a schema allows.
-
-    A branch that refers back to a schema it is part of (in `followed`) allows nothing new.
-    """
-    if isinstance(reference := schema.get("$ref"), str):
-        followed |= {reference}
-    schema = resolve(schema, root)
-    types: set[str] = set()
-    formats: set[str | None] = set()
-    multiples: list[Any] = []
-    declared = schema.get("type")
-    if isinstance(declared, str):
-        types.add(declared)
-    elif isinstance(declared, list):
-        for one in declared:
-            if isinstance(one, str):
-                types.add(one)
-            elif isinstance(one, Mapping) and depth < _MAX_DEPTH and not _leads_back(one, followed):
-                types |= _gather(one, root, depth + 1, followed)[0]  # draft 3 allowed schemas in the list
-    if "string" in types:
-        named = schema.get("format")
-        formats.add(named if isinstance(named, str) else None)
-    if "multipleOf" in schema:
-        multiples.append(schema["multipleOf"])
-    if depth < _MAX_DEPTH:
-        for union in ("anyOf", "oneOf"):
-            branches = schema.get(union)
-            for branch in branches if isinstance(branches, list) else ():
-                if not isinstance(branch, Mapping) or _leads_back(branch, followed):
-                    continue
-                sub_types, sub_formats, sub_multiples = _gather(branch, root, depth + 1, followed)
-                types |= sub_types or {"object", "array", "string", "number", "boolean", "null"}
-                formats |= sub_formats
-                multiples += sub_multiples
-    if not types:
-        types = _implied_types(schema)
-    return types, formats, multiples
-
-
-def _leads_back(branch: Mapping[str, Any], followed: frozenset[str]) -> bool:
-    reference = branch.get("$ref")
-    return isinstance(reference, str) and reference in followed
-
-
-_MAX_DEPTH = 12
-
-
-def _implied_types(schema: Mapping[str, Any]) -> set[str]:
-    if "properties" in schema:
-        return {"object"}
-    if "items" in schema:
-        return {"array"}
-    values = schema.get("enum", [schema["const"]] if "const" in schema else [])
-    return {_type_of(value) for value in values} if isinstance(values, list) else set()
-
-
-def _type_of(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-    return "object"
-
-
-def resolve(
-    schema: Mapping[str, Any], root: Mapping[str, Any], followed: frozenset[str] = frozenset()
-) -> Mapping[str, Any]:
-    """Follow local references and merge `allOf`, one level deep; the result is only read, never sent.
-
-    Args:
-        schema: what to resolve.
-        root: the schema that references point into.
-        followed: references that led here; one that comes again says nothing more.
-    """
-    while isinstance(reference := schema.get("$ref"), str) and reference.startswith("#"):
-        if reference in followed:
-            return {k: v for k, v in schema.items() if k != "$ref"}
-        followed |= {reference}
-        target: Any = root
-        for part in reference.lstrip("#/").split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
-            target = target.get(key) if isinstance(target, Mapping) and part else target
-        if not isinstance(target, Mapping):
-            return {k: v for k, v in schema.items() if k != "$ref"}
-        schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
-    branches = schema.get("allOf")
-    if not isinstance(branches, list):
-        return schema
-    merged: dict[str, Any] = {}
-    for branch in [*branches, {k: v for k, v in schema.items() if k != "allOf"}]:
-        if not isinstance(branch, Mapping):
-            continue
-        resolved = resolve(branch, root, followed)
-        properties = {**_mapping(merged, "properties"), **_mapping(resolved, "properties")}
-        merged = {**merged, **resolved}
-        if properties:
-            merged["properties"] = properties
-    return merged
-
-
-def _mapping(schema: Mapping[str, Any], word: str) -> Mapping[str, Any]:
-    found = schema.get(word)
-    return found if isinstance(found, Mapping) else {}
 
 
 # ---------------------------------------------------------------------------------- output properties
@@ -464,7 +259,7 @@ _COMPOUND = frozenset({"$ref", "anyOf", "oneOf", "allOf", "not", "const", "if"})
 
 
 def _is_null(json_schema: Mapping[str, Any], root: Mapping[str, Any] | None) -> bool:
-    return _gather(json_schema, root or {})[0] == {"null"}
+    return gather(json_schema, root or {})[0] == {"null"}
 
 
 def _forbids_null(json_schema: Mapping[str, Any]) -> bool:

@@ -18,9 +18,10 @@ PACKAGE = Path(__file__).parent.parent / "flow_singer"
 # The floors, from the ground up: a room imports rooms of lower floors only. A room is a module or a package of
 # this name.
 FLOORS = [
-    ["errors", "nearnames"],
+    ["errors", "nearnames", "references"],
     [
         "batchpaths",
+        "digits",
         "files",
         "lifeline",
         "linenumbers",

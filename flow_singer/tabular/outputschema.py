@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flow_singer.errors import TransformError
+from flow_singer.references import resolve
 from flow_singer.schema import (
     Property,
     StreamSchema,
     inferred,
     read_property,
     required_names,
-    resolve,
     widen,
     with_null,
     without_null,
