@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import subprocess
-import sys
 
 import pytest
+from flow_target_csv.append import AppendedFiles
+from flow_target_csv.replace import ReplacedFiles
 
 from flow_singer.datapackage.load import load_package
 from flow_singer.datapackage.writer import PackageWriter
@@ -39,14 +39,11 @@ def messages(streams, number):
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 @pytest.mark.parametrize("mode", ["append", "replace"])
 def test_a_file_holds_one_stream_in_whatever_order_they_come(tmp_path, one, other, mode):
-    config = {"output_path": str(tmp_path / "out"), "overwrite_behavior": mode}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    sink = {"append": AppendedFiles, "replace": ReplacedFiles}[mode]
     for number, streams in enumerate([[one, other], [other], [other, one], [one]]):
-        lines = "".join(json.dumps(message) + "\n" for message in messages(streams, number))
-        subprocess.run(
-            [sys.executable, "-m", "flow_target_csv", "--config", tmp_path / "config.json"],
-            input=lines.encode(), check=True, capture_output=True,
-        )  # fmt: skip
+        files = sink(tmp_path / "out", null="", notice=print)
+        load_package([json.dumps(message).encode() + b"\n" for message in messages(streams, number)], files)
+        files.publish()
     found = {}
     for path in (tmp_path / "out").iterdir():
         with path.open(newline="", encoding="utf-8") as file:
