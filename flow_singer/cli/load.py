@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
+from flow_singer.cli import _options
 from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._progress import Progress, tell_bookmark, tell_rejects, tell_summary
@@ -28,25 +29,12 @@ if TYPE_CHECKING:
     metavar="ID",
     help="Name of the bookmark. [default: ENVIRONMENT:TAP-to-TARGET]",
 )
-@click.option(
-    "--on-incomplete",
-    type=click.Choice(["commit", "abort"]),
-    help="What a target may do with a stream that was cut short. [default: commit; abort where it replaces]",
-)
+@_options.on_incomplete
 @click.option("--require-end", is_flag=True, help="Refuse streams without marks.")
 @click.option("--allow-empty", is_flag=True, help="No input at all is fine.")
-@click.option(
-    "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
-)
+@_options.noise
 @click.option("--force", is_flag=True, help="Run though another run has the same bookmark.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["csv", "jsonl", "parquet"]),
-    default="csv",
-    show_default=True,
-    help="Format of a Data Package.",
-)
+@_options.package_format
 @click.option(
     "--csv-null", metavar="TEXT", help="How null is written in CSV, such as '\\N'. [default: empty]"
 )
@@ -56,14 +44,8 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Set bad records aside here (Data Package, bundled targets).",
 )
-@click.option("--max-rejects", type=click.IntRange(0), help="Fail when more than this are set aside.")
-@click.option(
-    "--nan",
-    type=click.Choice(["error", "null"]),
-    default="error",
-    show_default=True,
-    help="Tokens NaN, Infinity.",
-)
+@_options.max_rejects
+@_options.nan
 @click.option(
     "--check", is_flag=True, help="Publish a CSV or JSON Lines package only if frictionless finds it valid."
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flow_singer.cli import _options
 from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._progress import Progress, tell_summary
@@ -39,28 +40,15 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="The first N records of each stream; no bookmark."
 )
-@click.option(
-    "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["csv", "jsonl", "parquet"]),
-    default="csv",
-    show_default=True,
-    help="Format of a Data Package.",
-)
+@_options.noise
+@_options.package_format
 @click.option(
     "--force",
     envvar="MELTANO_RUN_FORCE",
     is_flag=True,
     help="Run though another run has the same bookmark.",
 )
-@click.option(
-    "--on-incomplete",
-    type=click.Choice(["commit", "abort"]),
-    help="What the target may do with a stream that was cut short. [default: commit; abort where it replaces]",
-)
+@_options.on_incomplete
 @click.option(
     "--strict/--no-strict", default=None, help="Fail where a function's stream never came. [default: strict]"
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from flow_singer.cli import _options
 from flow_singer.cli._context import Cli
 from flow_singer.cli._progress import tell_rejects
 from flow_singer.cli._variables import Verb
@@ -30,17 +31,9 @@ from flow_singer.status import StatusWriter
     help="Seconds a record may wait.",
 )
 @click.option("--reject", type=click.Path(path_type=Path), metavar="FILE", help="Set bad records aside here.")
-@click.option("--max-rejects", type=click.IntRange(0), help="Fail when more than this are set aside.")
-@click.option(
-    "--nan",
-    type=click.Choice(["error", "null"]),
-    default="error",
-    show_default=True,
-    help="Tokens NaN, Infinity.",
-)
-@click.option(
-    "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
-)
+@_options.max_rejects
+@_options.nan
+@_options.noise
 @click.option(
     "--strict/--no-strict",
     default=None,
