@@ -465,6 +465,8 @@ class Round:
         stderr = (self.root / "stderr").read_text(errors="replace")
         if "fault in Flow" in stderr or "Internal error" in stderr:
             raise Fault(f"{told}: a fault in Flow:\n{stderr}")
+        if code == 1 and "Fatal Python error: init_import_site" in stderr:
+            code = 128 + signal.SIGINT  # the interpreter was interrupted before the first line of Flow
         if code not in DOCUMENTED | BY_SIGNAL:
             raise Fault(f"{told}: exit code {code}:\n{stderr}")
         self.sink.look()
