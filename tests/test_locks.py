@@ -109,13 +109,17 @@ def test_a_forked_child_does_not_own_what_its_parent_owned(tmp_path: Path) -> No
 def test_a_started_process_does_not_own_it_either(tmp_path: Path) -> None:
     lock = Lock(tmp_path / "s.csv")
     lock.acquire()
-    child = subprocess.Popen(
-        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, close_fds=False
-    )
-    lock.let_go()
-    with Lock(tmp_path / "s.csv").held():
-        pass
-    child.communicate()
+    program = "import sys; print('started', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False
+    ) as child:
+        # Popen may return while the kernel still closes what exec() is to close: only its word proves that it has
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"started\n"
+        lock.let_go()
+        with Lock(tmp_path / "s.csv").held():
+            pass
+        child.communicate()
 
 
 @pytest.mark.parametrize("what", ["file", "link", "folder", "pipe"])
