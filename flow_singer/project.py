@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,6 @@ from flow_singer.definitions import Plugin, Setting, extras_of, read_lock, read_
 from flow_singer.errors import ConfigError
 from flow_singer.keys import KINDS, unknown_keys
 from flow_singer.nearnames import suggest
-from flow_singer.status import StatusWriter
 from flow_singer.variables import as_text, env_name, expand, expand_env, flatten, truthy
 from flow_singer.yamlfile import Section, read_dotenv, read_yaml
 
@@ -261,7 +260,13 @@ def find_project(start: Path, environ: Mapping[str, str]) -> Path | None:
     return next((one for one in (start, *start.parents) if os.path.lexists(one / PROJECT_FILE)), None)
 
 
-def load_project(root: Path, *, environment: str | None = None, environ: Mapping[str, str]) -> Project:
+def load_project(
+    root: Path,
+    *,
+    environment: str | None = None,
+    environ: Mapping[str, str],
+    warn: Callable[[str], object] = logger.warning,
+) -> Project:
     """Read meltano.yml in `root`, the files it includes, and `.env`.
 
     Args:
@@ -269,6 +274,7 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
         environment: name of the environment, "null" for none; else MELTANO_ENVIRONMENT (shell, then `.env`),
             else `default_environment`.
         environ: the shell's variables. (Inside `.env`, python-dotenv interpolates with this process's own.)
+        warn: gets a sentence on each key that nobody knows.
 
     Raises:
         ConfigError: a file cannot be read, has a wrong shape or defines a name twice (with file and line),
@@ -282,9 +288,8 @@ def load_project(root: Path, *, environment: str | None = None, environ: Mapping
     for path in _included(root, raw):
         raw = raw.merged(read_yaml(path, path.relative_to(root).as_posix()))
     unknown = list(unknown_keys(raw))
-    if not StatusWriter(environ).supervised:  # else the supervisor has said it
-        for text in unknown:
-            logger.warning("%s", text)
+    for text in unknown:
+        warn(text)
     dotenv = read_dotenv(root / ".env")
     chosen = (
         environment

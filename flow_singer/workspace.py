@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from flow_singer.batchpaths import BatchPaths
 from flow_singer.errors import ConfigError
+from flow_singer.status import StatusWriter
 
 if TYPE_CHECKING:
     from flow_singer.project import Project
     from flow_singer.state import StateStore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -41,7 +45,9 @@ class Workspace:
 
         root = find_project(self.folder, self.environ)
         if root is not None:
-            return load_project(root, environment=self.environment, environ=self.environ)
+            # Of unknown keys a supervisor has warned for all of its stages.
+            warn = logger.debug if StatusWriter(self.environ).supervised else logger.warning
+            return load_project(root, environment=self.environment, environ=self.environ, warn=warn)
         if self.environment not in (None, "null"):
             raise ConfigError(
                 f"--environment {self.environment}: there is no meltano.yml in {self.folder} or above.",
