@@ -21,7 +21,7 @@ import click
 from flow_singer import errors
 from flow_singer.cli import flow
 from flow_singer.plugins import BUNDLED
-from flow_singer.schema import KINDS
+from flow_singer.singer.schema import KINDS
 
 DOCS = Path(__file__).resolve().parent
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

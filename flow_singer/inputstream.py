@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from flow_singer.errors import IncompleteError, MessageError
-from flow_singer.marks import Header, Trailer, check_complete, cut_short, split_mark
-from flow_singer.messages import CutLineError, MessageReader, OtherLines, Run, other_lines
 from flow_singer.runner import read_blocks
+from flow_singer.singer.marks import Header, Trailer, check_complete, cut_short, split_mark
+from flow_singer.singer.messages import CutLineError, MessageReader, OtherLines, Run, other_lines
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class InputStream:
     Args:
         descriptor: what to read.
         options: what is asked.
-        wanted: see [`MessageReader`][flow_singer.messages.MessageReader]; the caller decodes their records.
+        wanted: see [`MessageReader`][flow_singer.singer.messages.MessageReader]; the caller decodes their records.
         find_other_lines: likewise.
         reject: likewise; without it, and where `options` ask for rejects, lines that are no messages are passed
             on, for a target that sets them aside itself.

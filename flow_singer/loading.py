@@ -13,10 +13,10 @@ from flow_singer.errors import ConfigError
 from flow_singer.inputstream import InputStream, LoadOptions
 from flow_singer.keeper import BookmarkKeeper
 from flow_singer.load import LoadResult, load_target
-from flow_singer.marks import Header
 from flow_singer.masking import mask
-from flow_singer.messages import MessageReader
 from flow_singer.prepare import PreparedPlugin, prepare, upstream_settings
+from flow_singer.singer.marks import Header
+from flow_singer.singer.messages import MessageReader
 from flow_singer.state import run_lock
 from flow_singer.workspace import Workspace
 
@@ -197,7 +197,7 @@ def _load_package(
 
         rejects = None
         if options.reject is not None:
-            from flow_singer.rejects import RejectFile
+            from flow_singer.singer.rejectfile import RejectFile
 
             rejects = stack.enter_context(contextlib.closing(RejectFile(options.reject, options.max_rejects)))
         stream = InputStream(

@@ -12,7 +12,7 @@ from flow_singer.drops import DROP, ForgottenReturnError
 from flow_singer.errors import TransformError
 from flow_singer.functions import StreamFunction
 from flow_singer.results import Output, outputs_of
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 
 
 class Package(dict[str, pd.DataFrame]):

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from flow_singer.batchpaths import BatchPaths
 from flow_singer.datapackage.checking import check_package
 from flow_singer.datapackage.formats import FormatName
 from flow_singer.datapackage.load import Loader
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.inputstream import InputStream
 from flow_singer.load import LoadResult
-from flow_singer.marks import Header
-from flow_singer.messages import MessageReader
-from flow_singer.rejects import RejectFile
+from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.marks import Header
+from flow_singer.singer.messages import MessageReader
+from flow_singer.singer.rejectfile import RejectFile
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.memory import set_up_memory
 

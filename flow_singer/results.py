@@ -14,8 +14,8 @@ import pandas as pd
 
 from flow_singer.drops import DROP, Drop, forgotten_return
 from flow_singer.errors import TransformError
-from flow_singer.fields import properties_from_table_schema
 from flow_singer.functions import StreamFunction
+from flow_singer.singer.fields import properties_from_table_schema
 from flow_singer.tabular.table import NO_TABLE, table_of, unknown_rows
 
 

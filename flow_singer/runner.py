@@ -23,7 +23,7 @@ from typing import Any
 from flow_singer.errors import FlowError
 from flow_singer.interrupts import deferred
 from flow_singer.lifeline import adopt_orphans, descendants, die_with_parent, end_descendants
-from flow_singer.messages import BLOCK_BYTES
+from flow_singer.singer.messages import BLOCK_BYTES
 
 GRACE_S = 10.0
 """How long a process may take to end after it was asked to."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import IO, Any
 
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, Column, concat_batches
 from flow_singer.tabular.wire import from_bytes, write_batch
 

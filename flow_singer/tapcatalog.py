@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flow_singer.catalog import apply_filter, apply_rules, extend_select, selected_streams
 from flow_singer.discovery import build_key, cached_catalog, catalog_key, discover, keep_catalog
 from flow_singer.errors import ConfigError
 from flow_singer.prepare import PreparedPlugin
+from flow_singer.singer.catalog import apply_filter, apply_rules, extend_select, selected_streams
 from flow_singer.tapoptions import TapOptions
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from flow_singer.batches import read_batch
-from flow_singer.batchpaths import BatchPaths
 from flow_singer.buffers import Buffer, Limits
 from flow_singer.calls import (
     BatchResult,
@@ -28,16 +26,18 @@ from flow_singer.calls import (
 from flow_singer.drops import Drop, ForgottenReturnError
 from flow_singer.errors import MessageError, TransformError
 from flow_singer.functions import StreamFunction, WantedStreams
-from flow_singer.linenumbers import each_line
-from flow_singer.marks import Header, MessageWriter, Trailer, split_mark
-from flow_singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
 from flow_singer.missed import missed_functions
 from flow_singer.notices import Notices
-from flow_singer.nulls import without_nan
 from flow_singer.outputs import Outputs
 from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
 from flow_singer.results import Output
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.batchfiles import read_batch
+from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.linenumbers import each_line
+from flow_singer.singer.marks import Header, MessageWriter, Trailer, split_mark
+from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
+from flow_singer.singer.nonfinite import without_nan
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.splitcheck import SPLIT_CHECK_STREAMS, check_split
 from flow_singer.spool import BATCH_BYTES, Spool
 from flow_singer.tabular.ahead import Ahead
@@ -59,7 +59,7 @@ class Transformer:
         limits: when buffers are handed over.
         reject: called as `reject(line_number, stream, line, error)` for what is set aside; without it, the
             first bad line, record or row raises.
-        noise: see [`MessageReader`][flow_singer.messages.MessageReader].
+        noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
         nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
         clock: seconds, for tests.
         ahead: decodes; one of its own where None.

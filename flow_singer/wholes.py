@@ -10,7 +10,7 @@ from flow_singer.calls import call_function
 from flow_singer.errors import TransformError
 from flow_singer.functions import StreamFunction
 from flow_singer.results import Output
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, concat_batches
 from flow_singer.tabular.frames import to_frame
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_singer.batchpaths import BatchPaths
 from flow_singer.errors import ConfigError
+from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.status import StatusWriter
 
 if TYPE_CHECKING:

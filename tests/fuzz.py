@@ -32,10 +32,10 @@ from pushed import functions_of, push, state
 from strategies import DEFINITIONS, NAMES, PROPERTIES, Typed, record_line, typed_streams
 
 from flow_singer.errors import DataError, MessageError, RecordError, TransformError
-from flow_singer.fields import field_of
-from flow_singer.linenumbers import each_line
-from flow_singer.messages import MessageReader
-from flow_singer.schema import StreamSchema, widen, with_null, without_null
+from flow_singer.singer.fields import field_of
+from flow_singer.singer.linenumbers import each_line
+from flow_singer.singer.messages import MessageReader
+from flow_singer.singer.schema import StreamSchema, widen, with_null, without_null
 from flow_singer.tabular import columns
 
 ROUND_EXAMPLES = 200

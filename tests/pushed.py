@@ -11,7 +11,7 @@ from typing import Any
 from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError
 from flow_singer.functions import StreamFunction, load_functions
-from flow_singer.marks import MessageWriter
+from flow_singer.singer.marks import MessageWriter
 from flow_singer.transforms import Transformer
 
 INTEGER = {"type": ["null", "integer"]}

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flow_singer.marks import Header, MessageWriter
+from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.systemdb import SqliteStore
 
 BOOKMARK = "tap-x-to-target-x"

@@ -20,7 +20,7 @@ from streams import messages, plain
 
 from flow_singer.buffers import Limits
 from flow_singer.errors import RecordError
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular import ahead as module
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch, json_texts

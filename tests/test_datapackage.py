@@ -19,8 +19,8 @@ from flow_singer.datapackage import keys, textfile
 from flow_singer.datapackage.load import Loader, LoadLimits, RecordBeforeSchemaError, load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError, MessageError, RecordError, TargetError
-from flow_singer.marks import Header, Trailer, add_mark
-from flow_singer.messages import MessageReader
+from flow_singer.singer.marks import Header, Trailer, add_mark
+from flow_singer.singer.messages import MessageReader
 from flow_singer.tabular.ahead import Ahead
 
 PROFILE = json.loads((files("dplib.profiles") / "2.0" / "datapackage.json").read_text())

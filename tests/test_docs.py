@@ -16,7 +16,7 @@ from pages import ROOT, Block, blocks, follow, name_of, pages
 
 from flow_singer import errors
 from flow_singer.cli import flow as flow_command
-from flow_singer.schema import KINDS
+from flow_singer.singer.schema import KINDS
 
 DOCS = ROOT / "docs"
 NOT_RUN_AT_MOST = 5

@@ -35,25 +35,6 @@ GROUND = {"errors", "files", "locks", "nearnames"}
 MOVING = {
     **dict.fromkeys(
         [
-            "batches",
-            "batchpaths",
-            "catalog",
-            "digits",
-            "fields",
-            "linenumbers",
-            "marks",
-            "messages",
-            "nearrules",
-            "nulls",
-            "references",
-            "rejects",
-            "schema",
-            "selected",
-        ],
-        "singer",
-    ),
-    **dict.fromkeys(
-        [
             "casting",
             "declared",
             "definitions",

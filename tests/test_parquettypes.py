@@ -15,7 +15,7 @@ from pushed import line, schema
 from flow_singer.datapackage.load import LoadLimits, load_package
 from flow_singer.datapackage.parquettypes import parquet_types
 from flow_singer.datapackage.writer import PackageWriter
-from flow_singer.schema import read_property
+from flow_singer.singer.schema import read_property
 
 DECIMAL = "string", "singer.decimal"
 ROOT = {"definitions": {"cents": {"type": "number", "multipleOf": 0.01}}}

@@ -13,8 +13,8 @@ from command import Command
 from streams import framed, messages, plain
 
 from flow_singer.errors import DataError, MessageError
-from flow_singer.nulls import without_nan
-from flow_singer.rejects import RejectFile
+from flow_singer.singer.nonfinite import without_nan
+from flow_singer.singer.rejectfile import RejectFile
 
 SCHEMA, *RECORDS = messages(3)
 MISFIT = b'{"type": "RECORD", "stream": "s", "record": {"id": "x"}}'

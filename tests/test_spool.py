@@ -11,7 +11,7 @@ import pytest
 from pushed import INTEGER, NUMBER, TEXT, record
 
 from flow_singer import spool as module
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.spool import Spool
 from flow_singer.tabular import batch as batches
 from flow_singer.tabular.batch import Batch, concat_batches, json_texts

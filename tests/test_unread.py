@@ -17,8 +17,8 @@ from strategies import NAMES, lines_of, streams
 from flow_singer import transform
 from flow_singer.errors import DataError, TransformError
 from flow_singer.functions import StreamFunction
-from flow_singer.linenumbers import each_line
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.linenumbers import each_line
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular import ahead, columns
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder

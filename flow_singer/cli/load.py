@@ -17,7 +17,7 @@ from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.formats import FormatName
-    from flow_singer.messages import MessageReader
+    from flow_singer.singer.messages import MessageReader
 
 
 @click.command("load", cls=Verb)

@@ -14,8 +14,8 @@ from typing import Any
 
 from flow_singer.datapackage.formats import Format
 from flow_singer.datapackage.table import StreamTable, TableColumn
-from flow_singer.fields import field_of
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.fields import field_of
+from flow_singer.singer.schema import StreamSchema
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 RUN_PROPERTY = "flow:run"

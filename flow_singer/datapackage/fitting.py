@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.schema import Property
+from flow_singer.singer.schema import Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.text import text_bytes
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.schema import Kind, Property
+from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.text import TEXT
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import RecordError
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.literals import INTEGER_DIGITS
 from flow_singer.tabular.text import TEXT, join

@@ -14,13 +14,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from flow_singer.batches import read_batch
-from flow_singer.batchpaths import BatchPaths
 from flow_singer.datapackage.keys import MissingKeyError
 from flow_singer.errors import FlowError, MessageError
-from flow_singer.linenumbers import count_lines, each_line, last_line
-from flow_singer.marks import Header, Trailer, check_complete, cut_short, split_mark
-from flow_singer.messages import (
+from flow_singer.singer.batchfiles import read_batch
+from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.linenumbers import count_lines, each_line, last_line
+from flow_singer.singer.marks import Header, Trailer, check_complete, cut_short, split_mark
+from flow_singer.singer.messages import (
     CutLineError,
     MessageReader,
     RecordBeforeSchemaError,
@@ -28,7 +28,7 @@ from flow_singer.messages import (
     bad_line,
     decode_object,
 )
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
@@ -138,7 +138,7 @@ class Loader:
         emit_state: called with the JSON text of a STATE's value once all that came before it is durable.
         reject: called as `reject(line_number, stream, line, error)` for what is set aside; without it the
             first bad line or record raises.
-        noise: see [`MessageReader`][flow_singer.messages.MessageReader].
+        noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
         nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
         clock: seconds, for tests.
         ahead: decodes the records.

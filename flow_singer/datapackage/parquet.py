@@ -24,9 +24,9 @@ from flow_singer.datapackage.fitting import casts
 from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, parquet_types
 from flow_singer.datapackage.table import Held
 from flow_singer.datapackage.texts import plain_texts
-from flow_singer.digits import Digits
 from flow_singer.files import sha256_file
-from flow_singer.schema import Kind, Property
+from flow_singer.singer.digits import Digits
+from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.text import TEXT
 

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from flow_singer.digits import Digits
-from flow_singer.schema import Property
+from flow_singer.singer.digits import Digits
+from flow_singer.singer.schema import Property
 from flow_singer.tabular.text import TEXT
 
 DECIMAL_DIGITS = 38

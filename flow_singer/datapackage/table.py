@@ -18,8 +18,8 @@ from flow_singer.datapackage.keys import KeyLog, VersionLog
 from flow_singer.datapackage.names import column_name
 from flow_singer.datapackage.texts import plain_texts
 from flow_singer.errors import RecordError
-from flow_singer.fields import field_of
-from flow_singer.schema import Property, StreamSchema, read_property, widen
+from flow_singer.singer.fields import field_of
+from flow_singer.singer.schema import Property, StreamSchema, read_property, widen
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.text import TEXT
 

@@ -28,7 +28,7 @@ from flow_singer.errors import EXIT_INTERNAL, BusyError, ConfigError, FlowError,
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.load import Loader, Sink
-    from flow_singer.rejects import RejectFile
+    from flow_singer.singer.rejectfile import RejectFile
 
     class FileSink(Sink, Protocol):
         """A sink whose files are published together, or not at all."""
@@ -170,7 +170,7 @@ class BatchTarget(Target):
         return Counter({SingerMessageType.RECORD: sum(loader.loaded.records.values())})
 
     def _open_rejects(self) -> RejectFile | None:
-        from flow_singer.rejects import RejectFile
+        from flow_singer.singer.rejectfile import RejectFile
 
         path = self.config.get("reject_file")
         if path is None:

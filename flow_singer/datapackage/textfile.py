@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from flow_singer.datapackage.table import Held
 from flow_singer.datapackage.texts import line_bytes, lines_of, offsets_of
-from flow_singer.schema import Kind, Property
+from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.text import TEXT
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import RecordError
-from flow_singer.schema import Property
+from flow_singer.singer.schema import Property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.text import TEXT
 

@@ -23,7 +23,7 @@ from flow_singer.datapackage.table import StreamTable
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder, publish_folder, recover_folder, replaced_folder
 from flow_singer.locks import Lock
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
 _LOCK_WAIT_S = 60.0

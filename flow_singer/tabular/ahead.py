@@ -26,8 +26,8 @@ import msgspec
 from flow_singer.errors import DataError
 from flow_singer.interrupts import deferred
 from flow_singer.lifeline import die_with_parent
-from flow_singer.linenumbers import count_lines, joined_lines
 from flow_singer.runner import write_all
+from flow_singer.singer.linenumbers import count_lines, joined_lines
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part

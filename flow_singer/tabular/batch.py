@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines
-from flow_singer.schema import Kind, StreamSchema
+from flow_singer.singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines
+from flow_singer.singer.schema import Kind, StreamSchema
 from flow_singer.tabular.text import TEXT, quoted
 
 CARRIERS: dict[Kind, pa.DataType] = {

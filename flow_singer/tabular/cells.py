@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
-from flow_singer.schema import inferred, read_property
+from flow_singer.singer.schema import inferred, read_property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.frames import to_array
 from flow_singer.tabular.nested import JsonArray

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from flow_singer.schema import Kind
+from flow_singer.singer.schema import Kind
 from flow_singer.tabular.batch import Batch, Column
 from flow_singer.tabular.decode import decode_texts, object_array
 from flow_singer.tabular.nested import JsonArray
@@ -36,7 +36,7 @@ def to_frame(batch: Batch, *, unreadable: dict[str, int] | None = None) -> pd.Da
 
     Returns:
         Frame of shape (n, number of declared properties) with the dtypes of
-        [`KINDS`][flow_singer.schema.KINDS] in schema order and a RangeIndex, named `MARK` where it does
+        [`KINDS`][flow_singer.singer.schema.KINDS] in schema order and a RangeIndex, named `MARK` where it does
         not show all properties; a missing key is null.
     """
     index = pd.RangeIndex(batch.count)

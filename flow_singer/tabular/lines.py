@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
-from flow_singer.schema import Property, StreamSchema
+from flow_singer.singer.schema import Property, StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.cells import encode_column
 from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_column, take_undeclared

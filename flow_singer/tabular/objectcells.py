@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.schema import Kind, Property
+from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.decode import decode_texts, encode_all
 from flow_singer.tabular.frames import exact_integers, source_texts, to_array

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flow_singer.errors import TransformError
-from flow_singer.references import resolve
-from flow_singer.schema import (
+from flow_singer.singer.references import resolve
+from flow_singer.singer.schema import (
     Property,
     StreamSchema,
     inferred,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flow_singer.linenumbers import LineNumbers, joined_lines, split_lines
+from flow_singer.singer.linenumbers import LineNumbers, joined_lines, split_lines
 
 PART_BYTES = 1 << 20
 """How much is decoded at once. The objects that come between text and column then fit the processor's caches,
@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
 
 def other_lines(data: bytes, begin: bytes, most: int) -> tuple[int, list[tuple[int, int]]]:
-    """Which lines begin otherwise than the first one: for [`MessageReader`][flow_singer.messages.MessageReader].
+    """Which lines begin otherwise than the first one: for [`MessageReader`][flow_singer.singer.messages.MessageReader].
 
     Three times as fast as what that has without NumPy.
     """

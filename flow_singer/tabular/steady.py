@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.schema import Property, read_property
+from flow_singer.singer.schema import Property, read_property
 from flow_singer.tabular.matching import Rows
 from flow_singer.tabular.unboxed import EXACT, unboxed
 from flow_singer.tabular.written import Source, equal_integers

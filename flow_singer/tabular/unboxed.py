@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flow_singer.schema import Kind, Property, StreamSchema
+from flow_singer.singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.frames import STRING_DTYPE
 from flow_singer.tabular.objects import is_missing
 

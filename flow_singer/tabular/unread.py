@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.linenumbers import count_lines
+from flow_singer.singer.linenumbers import count_lines
 from flow_singer.tabular.parts import Part
 from flow_singer.tabular.text import TEXT, texts_of
 

@@ -7,7 +7,7 @@ from typing import IO, Any, Literal
 import msgspec
 import pyarrow as pa
 
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, Column
 
 _SIZE_BYTES = 8

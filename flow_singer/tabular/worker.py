@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import msgspec
 
 from flow_singer.errors import FlowError
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.ahead import SIZE_BYTES, Request, read_at
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.memory import set_up_memory

@@ -9,7 +9,7 @@ from flow_singer.datapackage.csvfile import CsvLayout
 from flow_singer.datapackage.keys import key_column
 from flow_singer.datapackage.partials import remove_leftovers
 from flow_singer.datapackage.texts import line_bytes
-from flow_singer.schema import StreamSchema, read_property
+from flow_singer.singer.schema import StreamSchema, read_property
 from flow_singer.tabular.batch import Batch
 from flow_target_csv.growing import GrowingFile
 from flow_target_csv.writing import check_columns, file_of, writing

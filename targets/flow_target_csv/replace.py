@@ -14,7 +14,7 @@ from flow_singer.datapackage.textfile import TextFile
 from flow_singer.errors import ConfigError, MessageError
 from flow_singer.files import fsync_folder
 from flow_singer.locks import Lock
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 from flow_target_csv.writing import check_columns, file_of, writing
 

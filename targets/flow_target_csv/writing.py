@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flow_singer.datapackage.names import earlier_file_stem, file_stem, folds_case, has_digest
 from flow_singer.errors import MessageError, TargetError
-from flow_singer.schema import StreamSchema
+from flow_singer.singer.schema import StreamSchema
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ from pushed import (
 
 from flow_singer.buffers import Limits
 from flow_singer.errors import MessageError, TransformError
-from flow_singer.marks import Header, Trailer, add_mark
+from flow_singer.singer.marks import Header, Trailer, add_mark
 from flow_singer.spool import Spool
 
 Flow = Callable[..., Result]
@@ -599,8 +599,8 @@ def test_x20_max_rejects_without_a_file_is_a_usage_error(flow: Flow, code: Code)
 
 
 def test_x20_rejects_are_on_disk_before_the_state_that_covers_them(tmp_path: Path) -> None:
-    from flow_singer.marks import MessageWriter
-    from flow_singer.rejects import RejectFile
+    from flow_singer.singer.marks import MessageWriter
+    from flow_singer.singer.rejectfile import RejectFile
     from flow_singer.transforms import Transformer
 
     file = RejectFile(tmp_path / "bad.jsonl")

@@ -11,7 +11,7 @@ import pytest
 from flow_target_datapackage.target import TargetDataPackage
 from singer_sdk.testing import get_target_test_class
 
-from flow_singer.marks import Header, add_mark
+from flow_singer.singer.marks import Header, add_mark
 
 COMMAND = [sys.executable, "-m", "flow_target_datapackage"]
 SCHEMA = json.dumps(

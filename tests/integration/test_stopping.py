@@ -21,7 +21,7 @@ from command import Command, Result
 from projects import write_project
 from streams import framed, messages, plain
 
-from flow_singer.marks import Header, MessageWriter
+from flow_singer.singer.marks import Header, MessageWriter
 
 Flow = Callable[..., Result]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_singer.errors import TransformError
-from flow_singer.schema import Property
+from flow_singer.singer.schema import Property
 
 _TO_JSON_SCHEMA: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},

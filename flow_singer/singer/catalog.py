@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from flow_singer.errors import ConfigError
-from flow_singer.nearrules import did_you_mean, near, near_properties, near_streams
-from flow_singer.selected import (
+from flow_singer.singer.nearselect import did_you_mean, near, near_properties, near_streams
+from flow_singer.singer.selection import (
     Breadcrumb,
     breadcrumb_of,
     copy_catalog,

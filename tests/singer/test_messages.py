@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pushed import record, schema, state
 
-from flow_singer import messages
 from flow_singer.errors import MessageError
-from flow_singer.linenumbers import each_line
-from flow_singer.marks import Header, MessageWriter, Trailer, add_mark, check_complete, split_mark
-from flow_singer.messages import LineSplitter, MessageReader, Run
+from flow_singer.singer import messages
+from flow_singer.singer.linenumbers import each_line
+from flow_singer.singer.marks import Header, MessageWriter, Trailer, add_mark, check_complete, split_mark
+from flow_singer.singer.messages import LineSplitter, MessageReader, Run
 from flow_singer.tabular import parts
 
 MESSAGES = (

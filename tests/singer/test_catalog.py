@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from flow_singer.catalog import (
+from flow_singer.errors import ConfigError
+from flow_singer.singer.catalog import (
     CatalogResult,
     apply_filter,
     apply_rules,
@@ -13,7 +14,6 @@ from flow_singer.catalog import (
     legacy_properties,
     selected_streams,
 )
-from flow_singer.errors import ConfigError
 
 ORDERS = "db-public.orders"
 

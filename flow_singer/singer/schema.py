@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from flow_singer.digits import NO_DIGITS, Digits, digits_of
 from flow_singer.errors import MessageError
-from flow_singer.references import gather, resolve, type_of
+from flow_singer.singer.digits import NO_DIGITS, Digits, digits_of
+from flow_singer.singer.references import gather, resolve, type_of
 
 Kind = Literal[
     "integer", "number", "decimal", "decimal-text", "boolean", "string", "date-time", "date", "json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_singer.linenumbers import (
+from flow_singer.singer.linenumbers import (
     count_lines,
     each_line,
     joined_lines,

@@ -17,9 +17,9 @@ from projects import write_project
 from pushed import functions_of, line, push, records, schema, state
 from streams import framed
 
-from flow_singer.batches import read_batch
-from flow_singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths
 from flow_singer.errors import MessageError
+from flow_singer.singer.batchfiles import read_batch
+from flow_singer.singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths
 
 SCHEMA = schema("s", {"id": {"type": "integer"}}, ["id"])
 GOOD = b'{"id": 1}\n{"id": 2}\n'

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flow_singer.errors import TransformError
-from flow_singer.fields import field_of, properties_from_table_schema
-from flow_singer.schema import read_property
+from flow_singer.singer.fields import field_of, properties_from_table_schema
+from flow_singer.singer.schema import read_property
 
 PROPERTIES: list[dict[str, Any]] = [
     {"type": "integer", "minimum": 0},

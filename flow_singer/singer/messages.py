@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flow_singer.errors import MessageError
-from flow_singer.linenumbers import LineNumbers, count_lines, runs_of
+from flow_singer.singer.linenumbers import LineNumbers, count_lines, runs_of
 
 BLOCK_BYTES = 1 << 20
 """How much is read from a pipe at once; also the size Flow asks the kernel to give its pipes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from flow_singer.references import MAX_DEPTH, gather, leads_back, resolve
+from flow_singer.singer.references import MAX_DEPTH, gather, leads_back, resolve
 
 
 @dataclass(frozen=True)

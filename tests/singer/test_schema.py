@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow_singer.errors import MessageError
-from flow_singer.references import resolve
-from flow_singer.schema import StreamSchema, read_property, widen, with_null, without_null
+from flow_singer.singer.references import resolve
+from flow_singer.singer.schema import StreamSchema, read_property, widen, with_null, without_null
 
 BASES: list[dict[str, Any]] = [
     {"type": "integer"},

@@ -1,0 +1,1 @@
+"""The Singer protocol: messages, their marks, SCHEMAs and types, catalogs, BATCH files."""
