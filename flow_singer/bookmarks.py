@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flow_singer.errors import ConfigError
-from flow_singer.project import Project
+from flow_singer.project.meltanofile import Project
+from flow_singer.project.variables import env_name, expand, flatten
 from flow_singer.state import StateStore
 from flow_singer.statefolder import FolderStore
-from flow_singer.variables import env_name, expand, flatten
 
 
 def open_store(project: Project | None, *, environ: Mapping[str, str], cwd: Path) -> StateStore:

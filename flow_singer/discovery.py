@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.files import write_atomic
-from flow_singer.masking import mask
 from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, ended, run_quietly
+from flow_singer.project.masking import mask
 
 if TYPE_CHECKING:
-    from flow_singer.project import Project
+    from flow_singer.project.meltanofile import Project
 
 logger = logging.getLogger(__name__)
 

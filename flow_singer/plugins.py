@@ -24,14 +24,14 @@ from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.files import write_atomic
 from flow_singer.interrupts import deferred
 from flow_singer.lifeline import die_with_parent
-from flow_singer.masking import mask
-from flow_singer.project import suggest
+from flow_singer.project.masking import mask
+from flow_singer.project.meltanofile import suggest
+from flow_singer.project.variables import variables_in
 from flow_singer.requirements import Requirements, read_requirements, split_pip_url
-from flow_singer.variables import variables_in
 
 if TYPE_CHECKING:
-    from flow_singer.project import Plugin, Project
-    from flow_singer.settings import PluginSettings
+    from flow_singer.project.meltanofile import Plugin, Project
+    from flow_singer.project.settings import PluginSettings
 
 Kind = Literal["extractors", "loaders", "mappers"]
 _NOUNS = {"extractors": "tap", "loaders": "target", "mappers": "mapper"}

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from flow_singer.errors import ConfigError
-from flow_singer.masking import find_secrets, mask
-from flow_singer.variables import expand
+from flow_singer.project.masking import find_secrets, mask
+from flow_singer.project.variables import expand
 
 _USERINFO = re.compile(r"://([^/\s]+)@")
 _GIT = re.compile(r"(git\+)(https?://)([^/\s]+)@([^/\s@]+)([^@#\s]*)")

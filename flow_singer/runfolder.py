@@ -18,7 +18,7 @@ from flow_singer.errors import ConfigError
 from flow_singer.files import write_private
 
 if TYPE_CHECKING:
-    from flow_singer.project import Project
+    from flow_singer.project.meltanofile import Project
 
 logger = logging.getLogger(__name__)
 

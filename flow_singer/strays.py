@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from flow_singer.nearnames import near_names
-from flow_singer.project import Plugin, Project
-from flow_singer.settings import PluginSettings
-from flow_singer.variables import env_name, mentioned
+from flow_singer.project.meltanofile import Plugin, Project
+from flow_singer.project.settings import PluginSettings
+from flow_singer.project.variables import env_name, mentioned
 
 _COMMON = {"extractors": "TAP_", "loaders": "TARGET_"}
 _EXPORTED = {"extractors": "MELTANO_EXTRACT_", "loaders": "MELTANO_LOAD_"}

@@ -14,7 +14,7 @@ from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.status import StatusWriter
 
 if TYPE_CHECKING:
-    from flow_singer.project import Project
+    from flow_singer.project.meltanofile import Project
     from flow_singer.state import StateStore
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Workspace:
         Raises:
             ConfigError: it cannot be read, or an environment was named and there is no project.
         """
-        from flow_singer.project import find_project, load_project
+        from flow_singer.project.meltanofile import find_project, load_project
 
         root = find_project(self.folder, self.environ)
         if root is not None:

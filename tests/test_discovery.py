@@ -18,7 +18,7 @@ from flow_singer.discovery import (
 )
 from flow_singer.errors import TapError
 from flow_singer.plugins import FoundPlugin, find_plugin
-from flow_singer.project import load_project
+from flow_singer.project.meltanofile import load_project
 
 CATALOG = b'{"streams": [{"tap_stream_id": "a", "x": 1.10}]}'
 

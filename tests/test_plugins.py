@@ -14,8 +14,8 @@ import pytest
 
 from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.plugins import ensure_environment, find_plugin, fingerprint, run_quietly
-from flow_singer.project import Project, load_project
-from flow_singer.settings import PluginSettings, resolve
+from flow_singer.project.meltanofile import Project, load_project
+from flow_singer.project.settings import PluginSettings, resolve
 
 
 def make_program(path: Path, body: str = "") -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from flow_singer.errors import ConfigError
-from flow_singer.project import load_project
+from flow_singer.project.meltanofile import load_project
 from flow_singer.runfolder import config_changed, run_folder, write_config
 
 
@@ -49,7 +49,7 @@ def test_two_runs_never_share_a_folder(project):
 
 def test_the_folder_of_a_killed_run_is_removed_by_the_next_and_that_of_a_live_one_is_not(project):
     code = (
-        "import sys; from pathlib import Path; from flow_singer.project import load_project;"
+        "import sys; from pathlib import Path; from flow_singer.project.meltanofile import load_project;"
         "from flow_singer.runfolder import run_folder\n"
         "with run_folder(load_project(Path(sys.argv[1]), environ={})) as folder:\n"
         "    print(folder, flush=True); sys.stdin.read()"

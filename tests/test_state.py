@@ -15,7 +15,7 @@ import pytest
 
 from flow_singer.bookmarks import open_store
 from flow_singer.errors import ConfigError, DataError
-from flow_singer.project import load_project
+from flow_singer.project.meltanofile import load_project
 from flow_singer.state import StateStore, deep_merge, is_empty, run_lock, state_id
 from flow_singer.statefolder import FolderStore
 from flow_singer.systemdb import SqliteStore
@@ -253,7 +253,7 @@ def test_a_null_column_of_the_system_database_is_no_state(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from flow_singer.project import load_project
+from flow_singer.project.meltanofile import load_project
 from flow_singer.statefolder import FolderStore
 from flow_singer.systemdb import SqliteStore
 kind, path = sys.argv[1:]
@@ -395,7 +395,7 @@ def test_a_database_server_is_refused_without_its_password(tmp_path):
 HOLDER = """
 import sys
 from pathlib import Path
-from flow_singer.project import load_project
+from flow_singer.project.meltanofile import load_project
 from flow_singer.state import run_lock
 with run_lock(Path(sys.argv[1]), "a-to-b"):
     print("held", flush=True)

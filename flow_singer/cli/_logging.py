@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any
 
-from flow_singer.masking import mask_known
+from flow_singer.project.masking import mask_known
 
 
 def set_up_logging(level: str, form: str) -> None:

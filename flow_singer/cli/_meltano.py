@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from flow_singer.errors import ConfigError
-from flow_singer.variables import truthy
+from flow_singer.project.variables import truthy
 
 logger = logging.getLogger("flow_singer")
 

@@ -11,7 +11,7 @@ from flow_singer.discovery import TAP_CAPABILITIES, TARGET_CAPABILITIES
 from flow_singer.errors import ConfigError
 from flow_singer.loading import is_folder
 from flow_singer.plugins import BUNDLED, find_plugin
-from flow_singer.project import KINDS, Plugin
+from flow_singer.project.meltanofile import KINDS, Plugin
 from flow_singer.workspace import Workspace
 
 Role = Literal["extractors", "loaders"]

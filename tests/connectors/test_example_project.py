@@ -51,8 +51,8 @@ def test_the_head_of_the_file_names_what_is_tested_here() -> None:
 
 
 def test_every_setting_of_the_example_resolves_in_every_environment(example: Project) -> None:
-    from flow_singer.project import load_project
-    from flow_singer.settings import resolve
+    from flow_singer.project.meltanofile import load_project
+    from flow_singer.project.settings import resolve
 
     for environment in ("dev", "prod"):
         project = load_project(example.root, environ={}, environment=environment)

@@ -18,8 +18,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from flow_singer.plugins import ensure_environment, find_plugin
-from flow_singer.project import load_project
-from flow_singer.settings import resolve
+from flow_singer.project.meltanofile import load_project
+from flow_singer.project.settings import resolve
 
 from .conftest import FOREIGN_VARIABLES
 from .harness import GitHubServer, Project

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flow_singer.masking import find_secrets, looks_secret, mask
+from flow_singer.project.masking import find_secrets, looks_secret, mask
 
 # ------------------------------------------------------------------------------------ what is masked
 

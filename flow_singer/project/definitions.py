@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import ConfigError
-from flow_singer.keys import DEFINITION_KEYS
-from flow_singer.variables import truthy
-from flow_singer.yamlfile import Section, read_json
+from flow_singer.project.filekeys import DEFINITION_KEYS
+from flow_singer.project.variables import truthy
+from flow_singer.project.yamlfile import Section, read_json
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from flow_singer.errors import ConfigError
-from flow_singer.project import Setting, read_settings
-from flow_singer.variables import path_parts
-from flow_singer.yamlfile import Section
+from flow_singer.project.meltanofile import Setting, read_settings
+from flow_singer.project.variables import path_parts
+from flow_singer.project.yamlfile import Section
 
 _KINDS = {
     "integer": "integer",

@@ -10,12 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flow_singer.definitions import Plugin, Setting, extras_of, read_lock, read_settings, unlisted_plugin
 from flow_singer.errors import ConfigError
-from flow_singer.keys import KINDS, unknown_keys
 from flow_singer.nearnames import suggest
-from flow_singer.variables import as_text, env_name, expand, expand_env, flatten, truthy
-from flow_singer.yamlfile import Section, read_dotenv, read_yaml
+from flow_singer.project.definitions import (
+    Plugin,
+    Setting,
+    extras_of,
+    read_lock,
+    read_settings,
+    unlisted_plugin,
+)
+from flow_singer.project.filekeys import KINDS, unknown_keys
+from flow_singer.project.variables import as_text, env_name, expand, expand_env, flatten, truthy
+from flow_singer.project.yamlfile import Section, read_dotenv, read_yaml
 
 __all__ = [
     "KINDS",

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow_singer.casting import cast, process
 from flow_singer.errors import ConfigError
-from flow_singer.masking import find_secrets, mask
-from flow_singer.project import KINDS, Plugin, Project, Setting, extras_of, suggest
-from flow_singer.variables import (
+from flow_singer.project.casting import cast, process
+from flow_singer.project.masking import find_secrets, mask
+from flow_singer.project.meltanofile import KINDS, Plugin, Project, Setting, extras_of, suggest
+from flow_singer.project.variables import (
     as_text,
     env_name,
     expand,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flow_singer.errors import ConfigError
-from flow_singer.project import Project, find_project, load_project
+from flow_singer.project.meltanofile import Project, find_project, load_project
 
 
 def project_of(root: Path, text: str, *, environment: str | None = None, **environ: str) -> Project:

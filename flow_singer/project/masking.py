@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from flow_singer.spellings import Spellings
-from flow_singer.variables import path_parts
+from flow_singer.project.spellings import Spellings
+from flow_singer.project.variables import path_parts
 
 _SECRET_NAME = re.compile(
     # words that are nothing else, even glued to another: dbpassword

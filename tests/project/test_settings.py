@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from flow_singer.errors import ConfigError
-from flow_singer.project import load_project
-from flow_singer.settings import PluginSettings, expand, plugin_variables, resolve
+from flow_singer.project.meltanofile import load_project
+from flow_singer.project.settings import PluginSettings, expand, plugin_variables, resolve
 
 DEMO = """
 default_environment: dev

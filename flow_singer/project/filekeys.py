@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from flow_singer.errors import ConfigError
 from flow_singer.nearnames import did_you_mean, near_names
-from flow_singer.yamlfile import Section
+from flow_singer.project.yamlfile import Section
 
 KINDS = {"extractors": "extractor", "loaders": "loader", "mappers": "mapper", "utilities": "utility"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import ConfigError
-from flow_singer.variables import as_text
+from flow_singer.project.variables import as_text
 
 
 class Section(dict[str, Any]):

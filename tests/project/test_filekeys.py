@@ -9,9 +9,9 @@ import pytest
 from projects import write_project
 
 from flow_singer.errors import ConfigError
-from flow_singer.keys import EXTRAS
-from flow_singer.project import load_project
-from flow_singer.settings import resolve
+from flow_singer.project.filekeys import EXTRAS
+from flow_singer.project.meltanofile import load_project
+from flow_singer.project.settings import resolve
 
 GOOD = """
 version: 1

@@ -1,0 +1,1 @@
+"""A Meltano project as it is written: meltano.yml, its settings, variables and secrets."""
