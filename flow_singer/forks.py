@@ -50,7 +50,7 @@ class _Ownership:
             os.dup2(null, one, inheritable=False)
         os.close(null)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-            if getattr(signal.getsignal(number), "__module__", None) == "flow_singer.interrupts":
+            if getattr(signal.getsignal(number), "__module__", None) == "flow_singer.process.interrupts":
                 signal.signal(number, signal.SIG_DFL)  # a pool ends its workers so
 
 

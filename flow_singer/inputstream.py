@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from flow_singer.errors import IncompleteError, MessageError
-from flow_singer.runner import read_blocks
+from flow_singer.process.processes import read_blocks
 from flow_singer.singer.marks import Header, Trailer, check_complete, cut_short, split_mark
 from flow_singer.singer.messages import CutLineError, MessageReader, OtherLines, Run, other_lines
 
@@ -117,7 +117,7 @@ class InputStream:
         """Yield the messages without marks; call `begin` before.
 
         Args:
-            watch, idle: see [`read_blocks`][flow_singer.runner.read_blocks].
+            watch, idle: see [`read_blocks`][flow_singer.process.processes.read_blocks].
         """
         yield from self._first
         for block in read_blocks(self._descriptor, watch=watch, idle=idle):

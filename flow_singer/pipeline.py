@@ -26,10 +26,10 @@ from flow_singer.errors import (
     EXIT_REJECTS,
     EXIT_TERMINATED,
 )
-from flow_singer.interrupts import Interrupted, deferred
-from flow_singer.lifeline import adopt_orphans, descendants, end_descendants
-from flow_singer.runner import Process, describe_end
-from flow_singer.status import variable_for
+from flow_singer.process.interrupts import Interrupted, deferred
+from flow_singer.process.lifeline import adopt_orphans, descendants, end_descendants
+from flow_singer.process.processes import Process, describe_end
+from flow_singer.process.status import variable_for
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from flow_singer.interrupts import Interrupted, deferred
+from flow_singer.process.interrupts import Interrupted, deferred
 
 MOST_CHARACTERS = 2_000
 """How much of an exception's text is shown."""

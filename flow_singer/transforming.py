@@ -14,10 +14,10 @@ from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError, IncompleteError, TransformError
 from flow_singer.forks import owning
 from flow_singer.functions import load_functions
-from flow_singer.interrupts import Interrupted
 from flow_singer.missed import describe_missed
+from flow_singer.process.interrupts import Interrupted
+from flow_singer.process.processes import read_blocks, write_all
 from flow_singer.raised import readable
-from flow_singer.runner import read_blocks, write_all
 from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.singer.marks import Header, MessageWriter, check_complete, cut_short
 from flow_singer.singer.messages import CutLineError

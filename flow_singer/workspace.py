@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_singer.errors import ConfigError
+from flow_singer.process.status import StatusWriter
 from flow_singer.singer.batchpaths import BatchPaths
-from flow_singer.status import StatusWriter
 
 if TYPE_CHECKING:
     from flow_singer.project.meltanofile import Project

@@ -15,7 +15,7 @@ from flow_singer.cli._errors import report
 from flow_singer.cli._logging import set_up_logging
 from flow_singer.cli._variables import VerbGroup, warn_of_unknown
 from flow_singer.errors import ConfigError
-from flow_singer.status import StatusWriter
+from flow_singer.process.status import StatusWriter
 from flow_singer.workspace import Workspace
 
 _VERBS = {

@@ -24,8 +24,8 @@ from flow_singer.errors import (
     EXIT_USAGE,
     FlowError,
 )
+from flow_singer.process.status import StatusWriter
 from flow_singer.project.masking import find_secrets, mask_known, remember
-from flow_singer.status import StatusWriter
 
 logger = logging.getLogger("flow_singer")
 

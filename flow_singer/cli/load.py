@@ -77,10 +77,10 @@ def command(
     """
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.inputstream import LoadOptions
-    from flow_singer.interrupts import interruptible
     from flow_singer.loading import PackageOptions, is_folder, load_stream
+    from flow_singer.process.interrupts import interruptible
+    from flow_singer.process.status import StatusWriter
     from flow_singer.state import checked_id
-    from flow_singer.status import StatusWriter
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(

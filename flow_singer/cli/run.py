@@ -15,7 +15,7 @@ from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._progress import Progress, tell_summary
 from flow_singer.cli._variables import Verb, is_given, set_variable
 from flow_singer.errors import EXIT_OK, ConfigError
-from flow_singer.status import StatusWriter
+from flow_singer.process.status import StatusWriter
 
 if TYPE_CHECKING:
     from flow_singer.tapoptions import TapOptions
@@ -178,8 +178,8 @@ def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
 def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: str | None) -> int:
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.extract import run_tap
-    from flow_singer.interrupts import interruptible
     from flow_singer.prepare import prepare
+    from flow_singer.process.interrupts import interruptible
 
     if not sys.stdout.writable():
         raise ConfigError(

@@ -15,7 +15,7 @@ from flow_singer.cli._context import Cli
 from flow_singer.cli._progress import tell_rejects
 from flow_singer.cli._variables import Verb
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
-from flow_singer.status import StatusWriter
+from flow_singer.process.status import StatusWriter
 
 
 @click.command("transform", cls=Verb)
@@ -81,7 +81,7 @@ def command(
         raise ConfigError(
             "There is nothing on stdin.", "Put it behind a tap: flow run TAP | flow transform t.py"
         )
-    from flow_singer.interrupts import interruptible
+    from flow_singer.process.interrupts import interruptible
     from flow_singer.tabular.ahead import Ahead
 
     with interruptible(within_s=_STOP_S), contextlib.closing(Ahead()) as ahead:

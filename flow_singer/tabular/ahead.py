@@ -24,9 +24,9 @@ from typing import Any
 import msgspec
 
 from flow_singer.errors import DataError
-from flow_singer.interrupts import deferred
-from flow_singer.lifeline import die_with_parent
-from flow_singer.runner import write_all
+from flow_singer.process.interrupts import deferred
+from flow_singer.process.lifeline import die_with_parent
+from flow_singer.process.processes import write_all
 from flow_singer.singer.linenumbers import count_lines, joined_lines
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder

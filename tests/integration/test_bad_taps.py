@@ -28,10 +28,10 @@ SECRET = "hunter2-and-more"
 IMPATIENT = (
     sys.executable,
     "-c",
-    "import flow_singer.extract, flow_singer.runner\n"
+    "import flow_singer.extract, flow_singer.process.processes\n"
     "flow_singer.extract._LINGER_S = 0.5\n"
-    "flow_singer.runner.ORPHAN_S = 0.5\n"
-    "flow_singer.runner.Process.stop.__kwdefaults__['grace_s'] = 0.5\n"
+    "flow_singer.process.processes.ORPHAN_S = 0.5\n"
+    "flow_singer.process.processes.Process.stop.__kwdefaults__['grace_s'] = 0.5\n"
     "from flow_singer.cli import main\n"
     "main()",
 )

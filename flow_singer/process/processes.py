@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flow_singer.errors import FlowError
-from flow_singer.interrupts import deferred
-from flow_singer.lifeline import adopt_orphans, descendants, die_with_parent, end_descendants
+from flow_singer.process.interrupts import deferred
+from flow_singer.process.lifeline import adopt_orphans, descendants, die_with_parent, end_descendants
 from flow_singer.singer.messages import BLOCK_BYTES
 
 GRACE_S = 10.0
@@ -187,7 +187,7 @@ _LONGEST_STDERR_LINE = 1 << 16
 def running(
     name: str, command: Sequence[str], *, error: type[FlowError], **options: Any
 ) -> Iterator[Process]:
-    """Start a [`Process`][flow_singer.runner.Process]; at the end of the block it has ended, whatever came.
+    """Start a [`Process`][flow_singer.process.processes.Process]; at the end of the block it has ended, whatever came.
 
     Args:
         name, command, options: of the process.

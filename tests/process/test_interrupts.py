@@ -10,8 +10,8 @@ import time
 import pytest
 
 from flow_singer.errors import FlowError
-from flow_singer.interrupts import Interrupted, deferred, interruptible
-from flow_singer.runner import running
+from flow_singer.process.interrupts import Interrupted, deferred, interruptible
+from flow_singer.process.processes import running
 
 
 def test_the_first_signal_raises_and_the_second_does_not_disturb() -> None:
@@ -86,8 +86,8 @@ def test_a_process_has_ended_when_its_block_is_left() -> None:
 SCRIPT = """
 import os, signal
 from flow_singer.errors import FlowError
-from flow_singer.interrupts import interruptible
-from flow_singer.runner import Process, running
+from flow_singer.process.interrupts import interruptible
+from flow_singer.process.processes import Process, running
 
 relay = Process._relay_stderr
 

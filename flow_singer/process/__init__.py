@@ -1,0 +1,1 @@
+"""Processes: start, connect, watch and end them."""
