@@ -34,7 +34,7 @@ from flow_singer.runfolder import config_changed, run_folder, write_config
 from flow_singer.singer.catalog import legacy_properties, selected_streams
 from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run, excerpt
-from flow_singer.state import StateStore
+from flow_singer.state.documents import StateStore
 from flow_singer.tapcatalog import make_catalog
 from flow_singer.tapoptions import TapOptions
 from flow_singer.tapstate import Bookmark, find_bookmark, resumed_streams

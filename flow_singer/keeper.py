@@ -11,7 +11,7 @@ import msgspec
 
 from flow_singer.errors import FlowError, TargetError
 from flow_singer.process.processes import Process, ended_silently, read_blocks
-from flow_singer.state import StateStore, is_empty
+from flow_singer.state.documents import StateStore, is_empty
 
 logger = logging.getLogger(__name__)
 

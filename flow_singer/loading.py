@@ -17,7 +17,7 @@ from flow_singer.prepare import PreparedPlugin, prepare, upstream_settings
 from flow_singer.project.masking import mask
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
-from flow_singer.state import run_lock
+from flow_singer.state.documents import run_lock
 from flow_singer.workspace import Workspace
 
 if TYPE_CHECKING:

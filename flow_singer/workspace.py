@@ -15,7 +15,7 @@ from flow_singer.singer.batchpaths import BatchPaths
 
 if TYPE_CHECKING:
     from flow_singer.project.meltanofile import Project
-    from flow_singer.state import StateStore
+    from flow_singer.state.documents import StateStore
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +63,13 @@ class Workspace:
     @cached_property
     def store(self) -> StateStore:
         """Where bookmarks lie."""
-        from flow_singer.bookmarks import open_store
+        from flow_singer.state.bookmarks import open_store
 
         return open_store(self.project, environ=self.environ, cwd=self.folder)
 
     def bookmark_id(self, tap: str, target: str) -> str:
         """The name of the bookmark that a tap has in a target, as Meltano names it."""
-        from flow_singer.state import state_id
+        from flow_singer.state.documents import state_id
 
         project = self.project
         return state_id(

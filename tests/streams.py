@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.singer.marks import Header, MessageWriter
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.systemdb import SqliteStore
 
 BOOKMARK = "tap-x-to-target-x"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flow_singer.files import write_atomic
-from flow_singer.statefolder import FolderStore
+from flow_singer.state.statefolder import FolderStore
 
 STOPPED = """
 import os, sys

@@ -14,7 +14,7 @@ from streams import messages, plain
 
 from flow_singer.errors import ConfigError
 from flow_singer.scaffold import make_project
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.systemdb import SqliteStore
 
 DEEP = 20_000
 

@@ -12,7 +12,7 @@ from command import Command, Result
 from projects import script, write_project
 from streams import framed, messages
 
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.systemdb import SqliteStore
 
 Flow = Callable[..., Result]
 

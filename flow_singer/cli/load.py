@@ -80,7 +80,7 @@ def command(
     from flow_singer.loading import PackageOptions, is_folder, load_stream
     from flow_singer.process.interrupts import interruptible
     from flow_singer.process.status import StatusWriter
-    from flow_singer.state import checked_id
+    from flow_singer.state.documents import checked_id
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(

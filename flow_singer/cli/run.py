@@ -86,7 +86,7 @@ def command(
     """
     from flow_singer.cli._meltano import heed_meltano
     from flow_singer.cli._words import is_job
-    from flow_singer.state import checked_id
+    from flow_singer.state.documents import checked_id
     from flow_singer.tapoptions import TapOptions
 
     workspace = cli.workspace

@@ -19,7 +19,7 @@ from command import Command
 from projects import write_project
 from streams import BOOKMARK, bookmark, bookmarked_id, ids
 
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.systemdb import SqliteStore
 
 MARK = "PIPE_TEST"
 PIPE = "flow run tap-x | flow transform --batch-records 2 --max-age 0.05 t.py | flow load target-x"

@@ -17,7 +17,7 @@ from command import MODULE, Command, Result
 from projects import write_project
 from streams import BOOKMARK, bookmark, bookmarked_id, ids, messages, plain
 
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.systemdb import SqliteStore
 
 Flow = Callable[..., Result]
 

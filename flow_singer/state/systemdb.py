@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from flow_singer.errors import ConfigError
-from flow_singer.state import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
+from flow_singer.state.documents import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
 
 # The tables of Meltano 4.4 and the head of its migrations; a file that has them opens in Meltano as its own.
 _SYSTEM_DATABASE = """

@@ -14,9 +14,9 @@ from projects import FIXTURES, script, write_project
 from streams import BOOKMARK, bookmark, bookmarked_id, framed, ids, messages
 
 from flow_singer.errors import ConfigError, DataError
-from flow_singer.state import StateStore
-from flow_singer.statefolder import FolderStore
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.documents import StateStore
+from flow_singer.state.statefolder import FolderStore
+from flow_singer.state.systemdb import SqliteStore
 
 Flow = Callable[..., Result]
 

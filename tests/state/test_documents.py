@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from flow_singer.bookmarks import open_store
 from flow_singer.errors import ConfigError, DataError
 from flow_singer.project.meltanofile import load_project
-from flow_singer.state import StateStore, deep_merge, is_empty, run_lock, state_id
-from flow_singer.statefolder import FolderStore
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.bookmarks import open_store
+from flow_singer.state.documents import StateStore, deep_merge, is_empty, run_lock, state_id
+from flow_singer.state.statefolder import FolderStore
+from flow_singer.state.systemdb import SqliteStore
 
 ID = "dev:tap-demo-to-target-csv"
 EXACT = b'{"bookmarks":{"b":{"v":1.10,"n":1180591620717411303424,"t":"\\u00e9"},"a":{"v":1E5}}}'
@@ -195,7 +195,7 @@ def test_a_fresh_lock_file_of_another_writer_is_waited_for(tmp_path, monkeypatch
         waits.append(seconds)
         lock.unlink()
 
-    monkeypatch.setattr("flow_singer.statefolder.time.sleep", other_writer_finishes)
+    monkeypatch.setattr("flow_singer.state.statefolder.time.sleep", other_writer_finishes)
     FolderStore(tmp_path).set(ID, b'{"x":1}')
     assert len(waits) == 1
 
@@ -254,8 +254,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from flow_singer.project.meltanofile import load_project
-from flow_singer.statefolder import FolderStore
-from flow_singer.systemdb import SqliteStore
+from flow_singer.state.statefolder import FolderStore
+from flow_singer.state.systemdb import SqliteStore
 kind, path = sys.argv[1:]
 store = FolderStore(Path(path), lock_timeout_s=0.1) if kind == "folder" else SqliteStore(Path(path))
 padding = "x" * 20_000
@@ -289,7 +289,7 @@ def test_l9_after_kill_9_the_bookmark_is_a_whole_earlier_or_later_value(tmp_path
 KILLED_AT_EVERY_LINE = """
 import os, signal, sys
 from pathlib import Path
-from flow_singer.statefolder import FolderStore
+from flow_singer.state.statefolder import FolderStore
 
 store = FolderStore(Path(sys.argv[1]), lock_timeout_s=0.0)
 WRITERS = {"write_bytes", "write_text"}  # of pathlib: a kill inside them would tear a file
@@ -396,7 +396,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from flow_singer.project.meltanofile import load_project
-from flow_singer.state import run_lock
+from flow_singer.state.documents import run_lock
 with run_lock(Path(sys.argv[1]), "a-to-b"):
     print("held", flush=True)
     sys.stdin.read()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flow_singer.errors import ConfigError
 from flow_singer.files import write_atomic
-from flow_singer.state import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
+from flow_singer.state.documents import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
 
 
 class FolderStore:

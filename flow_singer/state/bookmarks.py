@@ -8,8 +8,8 @@ from pathlib import Path
 from flow_singer.errors import ConfigError
 from flow_singer.project.meltanofile import Project
 from flow_singer.project.variables import env_name, expand, flatten
-from flow_singer.state import StateStore
-from flow_singer.statefolder import FolderStore
+from flow_singer.state.documents import StateStore
+from flow_singer.state.statefolder import FolderStore
 
 
 def open_store(project: Project | None, *, environ: Mapping[str, str], cwd: Path) -> StateStore:
@@ -31,7 +31,7 @@ def open_store(project: Project | None, *, environ: Mapping[str, str], cwd: Path
         return FolderStore(cwd / ".flow" / "state")
     uri = _setting(project, "state_backend.uri", environ) or "systemdb"
     if uri == "systemdb":
-        from flow_singer.systemdb import SqliteStore
+        from flow_singer.state.systemdb import SqliteStore
 
         return SqliteStore(_sqlite_path(project, environ))
     scheme, _, rest = uri.partition("://")

@@ -1,0 +1,1 @@
+"""Bookmarks: what they hold, and where they are kept."""
