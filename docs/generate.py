@@ -20,7 +20,7 @@ import click
 
 from flow_singer import errors
 from flow_singer.cli import flow
-from flow_singer.plugins import BUNDLED
+from flow_singer.plugins.environments import BUNDLED
 from flow_singer.singer.schema import KINDS
 
 DOCS = Path(__file__).resolve().parent

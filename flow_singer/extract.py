@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flow_singer.discovery import cache_folder, capabilities
 from flow_singer.errors import FlowError, MessageError, TapError
-from flow_singer.prepare import PreparedPlugin
+from flow_singer.plugins.discovery import cache_folder, capabilities
+from flow_singer.plugins.prepare import PreparedPlugin
+from flow_singer.plugins.runfolder import config_changed, run_folder, write_config
 from flow_singer.process.interrupts import Interrupted
 from flow_singer.process.processes import (
     Process,
@@ -30,7 +31,6 @@ from flow_singer.process.processes import (
 )
 from flow_singer.project.masking import mask, mask_known
 from flow_singer.project.meltanofile import Project
-from flow_singer.runfolder import config_changed, run_folder, write_config
 from flow_singer.singer.catalog import legacy_properties, selected_streams
 from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run, excerpt

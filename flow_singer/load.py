@@ -22,12 +22,12 @@ from typing import Any
 from flow_singer.errors import EXIT_INCOMPLETE, EXIT_REJECTS, BusyError, FlowError, TargetError
 from flow_singer.inputstream import InputStream, LoadOptions
 from flow_singer.keeper import BookmarkKeeper
-from flow_singer.prepare import PreparedPlugin
+from flow_singer.plugins.prepare import PreparedPlugin
+from flow_singer.plugins.runfolder import run_folder, write_config
 from flow_singer.process.interrupts import Interrupted
 from flow_singer.process.processes import Process, describe_end, running, write_all
 from flow_singer.project.masking import mask
 from flow_singer.project.meltanofile import Project
-from flow_singer.runfolder import run_folder, write_config
 from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run
 from flow_singer.singer.nonfinite import without_nan

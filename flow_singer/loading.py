@@ -13,7 +13,7 @@ from flow_singer.errors import ConfigError
 from flow_singer.inputstream import InputStream, LoadOptions
 from flow_singer.keeper import BookmarkKeeper
 from flow_singer.load import LoadResult, load_target
-from flow_singer.prepare import PreparedPlugin, prepare, upstream_settings
+from flow_singer.plugins.prepare import PreparedPlugin, prepare, upstream_settings
 from flow_singer.project.masking import mask
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from flow_singer.errors import ConfigError
-from flow_singer.prepare import PreparedPlugin
+from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.project.meltanofile import Project
 from flow_singer.state.documents import StateDocument, StateStore, is_empty, unwrap, why_no_state
 from flow_singer.tapoptions import TapOptions

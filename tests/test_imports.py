@@ -33,7 +33,6 @@ GROUND = {"errors", "files", "locks", "nearnames"}
 
 # Modules that are still to move into their room.
 MOVING = {
-    **dict.fromkeys(["discovery", "plugins", "prepare", "requirements", "runfolder", "strays"], "plugins"),
     **dict.fromkeys(
         [
             "buffers",

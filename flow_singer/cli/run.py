@@ -161,7 +161,7 @@ def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
     """The bookmark of a tap in a target; a target that is not found must at least have one."""
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.loading import is_folder
-    from flow_singer.plugins import find_plugin
+    from flow_singer.plugins.environments import find_plugin
 
     if is_folder(target):
         raise ConfigError(
@@ -178,7 +178,7 @@ def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
 def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: str | None) -> int:
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.extract import run_tap
-    from flow_singer.prepare import prepare
+    from flow_singer.plugins.prepare import prepare
     from flow_singer.process.interrupts import interruptible
 
     if not sys.stdout.writable():

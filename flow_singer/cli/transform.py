@@ -133,7 +133,7 @@ _ABOUT = {
 def _configured_files(config: str | None) -> list[str]:
     if config is None:
         return []
-    from flow_singer.prepare import read_config
+    from flow_singer.plugins.prepare import read_config
 
     files = read_config(config)[0].get("files", [])
     if not isinstance(files, list) or not all(isinstance(one, str) for one in files):

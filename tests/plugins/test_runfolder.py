@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from flow_singer.errors import ConfigError
+from flow_singer.plugins.runfolder import config_changed, run_folder, write_config
 from flow_singer.project.meltanofile import load_project
-from flow_singer.runfolder import config_changed, run_folder, write_config
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_two_runs_never_share_a_folder(project):
 def test_the_folder_of_a_killed_run_is_removed_by_the_next_and_that_of_a_live_one_is_not(project):
     code = (
         "import sys; from pathlib import Path; from flow_singer.project.meltanofile import load_project;"
-        "from flow_singer.runfolder import run_folder\n"
+        "from flow_singer.plugins.runfolder import run_folder\n"
         "with run_folder(load_project(Path(sys.argv[1]), environ={})) as folder:\n"
         "    print(folder, flush=True); sys.stdin.read()"
     )
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_removed_stops_no_run(tmp_path, monkeypatch):
 
 
 def test_many_leftovers_keep_no_run_for_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("flow_singer.runfolder._REMOVING_S", 0.0)
+    monkeypatch.setattr("flow_singer.plugins.runfolder._REMOVING_S", 0.0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for number in range(20):
         (left := tmp_path / f"flow-run-{number}").mkdir()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flow_singer.errors import ConfigError, TapError, TargetError
-from flow_singer.plugins import ensure_environment, find_plugin, fingerprint, run_quietly
+from flow_singer.plugins.environments import ensure_environment, find_plugin, fingerprint, run_quietly
 from flow_singer.project.meltanofile import Project, load_project
 from flow_singer.project.settings import PluginSettings, resolve
 
@@ -218,7 +218,9 @@ def test_an_environment_that_meltano_made_is_accepted(tiny, monkeypatch):
     (venv / "bin" / "python").symlink_to(sys.executable)
     wanted = "--no-index ./tap_tiny-1.0-py3-none-any.whl"
     (venv / ".meltano_plugin_fingerprint").write_text(hashlib.sha256(wanted.encode()).hexdigest())
-    monkeypatch.setattr("flow_singer.plugins.run_quietly", lambda *a, **k: pytest.fail("installed again"))
+    monkeypatch.setattr(
+        "flow_singer.plugins.environments.run_quietly", lambda *a, **k: pytest.fail("installed again")
+    )
     install(tiny)
 
 
@@ -337,7 +339,7 @@ def test_a_removal_that_was_killed_leaves_nothing_that_looks_good(tiny, monkeypa
     def killed(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flow_singer.plugins.shutil.rmtree", killed)
+    monkeypatch.setattr("flow_singer.plugins.environments.shutil.rmtree", killed)
     with pytest.raises(KeyboardInterrupt):
         install(project_with(tiny.root, TINY.replace("--no-index", "--no-index --no-deps")))
     lines: list[str] = []
@@ -391,7 +393,7 @@ def test_a_full_disk_during_an_install_is_told(tiny, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device", "/x")
 
-    monkeypatch.setattr("flow_singer.plugins.write_atomic", full)
+    monkeypatch.setattr("flow_singer.plugins.environments.write_atomic", full)
     with pytest.raises(
         TapError, match=r"could not be installed into .*: No space left on device: /x\."
     ) as caught:
@@ -473,7 +475,7 @@ def test_a_program_dies_with_its_children_when_the_wait_is_interrupted(tmp_path)
 
 def test_plugins_and_state_are_light_to_import():
     code = (
-        "import sys, flow_singer.plugins, flow_singer.discovery, flow_singer.runfolder, flow_singer.state.documents;"
+        "import sys, flow_singer.plugins.environments, flow_singer.plugins.discovery, flow_singer.plugins.runfolder, flow_singer.state.documents;"
         "print(*{'pandas', 'pyarrow', 'click', 'singer_sdk', 'sqlite3', 'msgspec', 'uv'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code]).strip() == b""

@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flow_singer.discovery import About, ask_about, cache_folder, known_about
 from flow_singer.errors import EXIT_REJECTS, ConfigError
 from flow_singer.nearnames import did_you_mean, near_names
-from flow_singer.plugins import FoundPlugin, Kind, ensure_environment, find_plugin
+from flow_singer.plugins.discovery import About, ask_about, cache_folder, known_about
+from flow_singer.plugins.environments import FoundPlugin, Kind, ensure_environment, find_plugin
+from flow_singer.plugins.strayvariables import Stray, might_stray, stray_variables
 from flow_singer.project.declared import declared_settings, schema_of, unknown_keys
 from flow_singer.project.masking import find_secrets, remember
 from flow_singer.project.meltanofile import Plugin, Project, Setting, unlisted_plugin
 from flow_singer.project.settings import PluginSettings, resolve
 from flow_singer.project.variables import flatten, path_parts
 from flow_singer.singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths
-from flow_singer.strays import Stray, might_stray, stray_variables
 
 REJECTS_CODE_VARIABLE = "FLOW_REJECTS_CODE"
 """Tells a bundled target with which code to end where it set something aside."""

@@ -12,7 +12,7 @@ from projects import write_project
 
 from flow_singer.cli._errors import typed_secrets
 from flow_singer.errors import ConfigError
-from flow_singer.prepare import read_config
+from flow_singer.plugins.prepare import read_config
 
 Flow = Callable[..., Result]
 SECRET = "hunter2-and-more"

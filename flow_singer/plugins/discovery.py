@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.files import write_atomic
-from flow_singer.plugins import FINGERPRINT_FILE, FoundPlugin, ended, run_quietly
+from flow_singer.plugins.environments import FINGERPRINT_FILE, FoundPlugin, ended, run_quietly
 from flow_singer.project.masking import mask
 
 if TYPE_CHECKING:

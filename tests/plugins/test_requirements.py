@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_plugins import install, make_program, make_wheel, project_with
+from test_environments import install, make_program, make_wheel, project_with
 
 from flow_singer.errors import ConfigError, TapError
-from flow_singer.plugins import fingerprint
-from flow_singer.requirements import read_requirements
+from flow_singer.plugins.environments import fingerprint
+from flow_singer.plugins.requirements import read_requirements
 
 TOKEN = "s3cr3t-t0k3n"
 BASIC = "Authorization: Basic " + base64.b64encode(f"me:{TOKEN}".encode()).decode()

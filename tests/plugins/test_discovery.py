@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flow_singer.discovery import (
+from flow_singer.errors import TapError
+from flow_singer.plugins.discovery import (
     build_key,
     cache_folder,
     cached_catalog,
@@ -16,8 +17,7 @@ from flow_singer.discovery import (
     discover,
     keep_catalog,
 )
-from flow_singer.errors import TapError
-from flow_singer.plugins import FoundPlugin, find_plugin
+from flow_singer.plugins.environments import FoundPlugin, find_plugin
 from flow_singer.project.meltanofile import load_project
 
 CATALOG = b'{"streams": [{"tap_stream_id": "a", "x": 1.10}]}'

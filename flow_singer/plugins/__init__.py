@@ -1,0 +1,1 @@
+"""A tap or target as a program: found, installed, asked, configured."""
