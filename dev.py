@@ -33,20 +33,20 @@ EXAMPLE = ROOT / "examples" / "quickstart"
 LOWEST = ROOT / ".venv-lowest"
 FIDELITY = (
     "cases/test_toast_columns.py",
-    "test_ahead.py",
+    "tabular/test_parallel.py",
     "singer/test_batchfiles.py",
     "test_datapackage.py",
     "test_formats.py",
     "test_functions.py",
     "test_imports.py",
     "singer/test_messages.py",
-    "test_nested.py",
+    "tabular/test_nested.py",
     "test_parquettypes.py",
-    "test_roundtrip.py",
+    "tabular/test_roundtrip.py",
     "singer/test_schema.py",
-    "test_steady_types.py",
-    "test_tabular.py",
-    "test_values.py",
+    "tabular/test_steady_types.py",
+    "tabular/test_frames.py",
+    "tabular/test_values.py",
     "conformance/test_transform.py",
 )
 BUNDLED = ("tap_demo", "target_csv", "target_datapackage")

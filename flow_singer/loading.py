@@ -184,11 +184,11 @@ def _load_package(
     source: int,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
-    from flow_singer.tabular.ahead import Ahead
+    from flow_singer.tabular.parallel import ParallelDecoder
 
     with contextlib.ExitStack() as stack:
-        ahead = stack.enter_context(contextlib.closing(Ahead()))
-        ahead.expect_input(source)
+        parallel = stack.enter_context(contextlib.closing(ParallelDecoder()))
+        parallel.expect_input(source)
         from flow_singer.packaging import EVERY_STREAM, load_into_package
         from flow_singer.tabular.parts import other_lines
         from flow_singer.tabular.startup import arrow_without_pandas
@@ -225,6 +225,6 @@ def _load_package(
             batch_paths=workspace.batch_paths,
             rejects=rejects,
             nan=options.nan,
-            ahead=ahead,
+            parallel=parallel,
             progress=progress,
         )

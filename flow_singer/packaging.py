@@ -19,8 +19,8 @@ from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
 from flow_singer.singer.rejectfile import RejectFile
-from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.memory import set_up_memory
+from flow_singer.tabular.parallel import ParallelDecoder
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def load_into_package(
     batch_paths: BatchPaths | None = None,
     rejects: RejectFile | None = None,
     nan: Literal["error", "null"] = "error",
-    ahead: Ahead,
+    parallel: ParallelDecoder,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
     """Write a stream as a package; what was there before is replaced only by a complete one.
@@ -59,7 +59,7 @@ def load_into_package(
         rejects: takes what cannot be used, and is on disk before the package is published; None stops at the
             first.
         nan: what to do with NaN and Infinity.
-        ahead: decodes the records.
+        parallel: decodes the records.
         progress: called about twice a second.
 
     Raises:
@@ -82,7 +82,7 @@ def load_into_package(
             writer,
             reject=None if rejects is None else rejects.add,
             nan=nan,
-            ahead=ahead,
+            parallel=parallel,
             batch_paths=batch_paths,
         )
         with contextlib.closing(loader):

@@ -22,7 +22,7 @@ from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.singer.marks import Header, MessageWriter, check_complete, cut_short
 from flow_singer.singer.messages import CutLineError
 from flow_singer.singer.rejectfile import RejectFile
-from flow_singer.tabular.ahead import Ahead
+from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.transforms import Transformer, records_written
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def transform_stream(
     *,
     source: int,
     out: int,
-    ahead: Ahead | None = None,
+    parallel: ParallelDecoder | None = None,
     progress: Callable[[Transformer], None] = lambda _: None,
 ) -> TransformResult:
     """Run the functions of files over the stream on `source`.
@@ -81,7 +81,7 @@ def transform_stream(
         options: what was asked.
         source: file descriptor of the messages.
         out: file descriptor that gets the messages.
-        ahead: decodes for the first file.
+        parallel: decodes for the first file.
         progress: called after each block.
 
     Raises:
@@ -90,7 +90,7 @@ def transform_stream(
         BrokenPipeError: the reader is gone.
     """
     with owning(source, out):
-        return _transform(specs, options, source, out, ahead, progress)
+        return _transform(specs, options, source, out, parallel, progress)
 
 
 def _transform(
@@ -98,7 +98,7 @@ def _transform(
     options: TransformOptions,
     source: int,
     out: int,
-    ahead: Ahead | None,
+    parallel: ParallelDecoder | None,
     progress: Callable[[Transformer], None],
 ) -> TransformResult:
     functions = [load_functions(spec) for spec in specs]
@@ -119,7 +119,7 @@ def _transform(
                 noise=_warn_of_noise if options.forward_noise else None,
                 nan=options.nan,
                 batch_paths=options.batch_paths,
-                ahead=ahead if found is functions[0] else Ahead(processes=1),
+                parallel=parallel if found is functions[0] else ParallelDecoder(processes=1),
             ),
             writer,
         )

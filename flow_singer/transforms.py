@@ -40,10 +40,10 @@ from flow_singer.singer.nonfinite import without_nan
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.splitcheck import SPLIT_CHECK_STREAMS, check_split
 from flow_singer.spool import BATCH_BYTES, Spool
-from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch, concat_batches, split_by_version
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.frames import to_frame
+from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part, other_lines
 from flow_singer.tabular.rows import decode_rows
 from flow_singer.waiting import WaitingStates
@@ -62,7 +62,7 @@ class Transformer:
         noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
         nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
         clock: seconds, for tests.
-        ahead: decodes; one of its own where None.
+        parallel: decodes; one of its own where None.
         batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.
 
     Attributes:
@@ -81,7 +81,7 @@ class Transformer:
         noise: Callable[[bytes], None] | None = None,
         nan: Literal["error", "null"] = "error",
         clock: Callable[[], float] = time.monotonic,
-        ahead: Ahead | None = None,
+        parallel: ParallelDecoder | None = None,
         batch_paths: BatchPaths | None = None,
     ) -> None:
         self.functions = functions
@@ -103,7 +103,7 @@ class Transformer:
             decodes=True,
             find_other_lines=other_lines,
         )
-        self._ahead = Ahead() if ahead is None else ahead
+        self._parallel = ParallelDecoder() if parallel is None else parallel
         self._buffers: dict[str, Buffer] = {}
         self._outputs = Outputs(out)
         self._waiting_bytes = 0
@@ -141,7 +141,7 @@ class Transformer:
         for run in self._reader.push(block):
             self._handle(run)
         if any(buffer.function.mode != "rows" for buffer in self._buffers.values()):
-            self._ahead.expect(self._reader.size_bytes)
+            self._parallel.expect(self._reader.size_bytes)
 
     def tick(self) -> None:
         """Hand over what has waited too long; call it about twice a second while nothing arrives."""
@@ -150,14 +150,14 @@ class Transformer:
         for buffer in self._buffers.values():
             if buffer.parts and buffer.spool is None and now - buffer.since >= limits.max_age_s:
                 self._flush(buffer)
-        self._ahead.finish_ready()
+        self._parallel.finish_ready()
         if self._states and now - self._states.oldest_s >= limits.max_state_age_s:
             self._flush_all()
         self._release_states()
 
     def close(self) -> None:
         """End what works behind the scenes; call it at the end, however that came."""
-        self._ahead.close()
+        self._parallel.close()
 
     def read_rest(self) -> None:
         """Take the last line where it lacked its newline; call it at the end of the stream.
@@ -282,7 +282,7 @@ class Transformer:
     @property
     def _oldest_line(self) -> int | None:
         """Number of the first line whose record is not written yet."""
-        lines = [self._ahead.oldest_line, *(buffer.oldest_line for buffer in self._buffers.values())]
+        lines = [self._parallel.oldest_line, *(buffer.oldest_line for buffer in self._buffers.values())]
         return min((line for line in lines if line is not None), default=None)
 
     def _release_states(self) -> None:
@@ -343,11 +343,11 @@ class Transformer:
     def _flush_all(self) -> None:
         for buffer in self._buffers.values():
             self._process_all(buffer)
-        self._ahead.drain()
+        self._parallel.drain()
 
     def _flush(self, buffer: Buffer) -> None:
         self._process_all(buffer)
-        self._ahead.drain()
+        self._parallel.drain()
 
     def _process_all(self, buffer: Buffer) -> None:
         while buffer.records:
@@ -359,12 +359,12 @@ class Transformer:
         self._has_moved = True
         buffer.since = self._clock()
         if buffer.spool is not None:
-            self._ahead.decode(buffer.decoder, parts, buffer.spool.add)
+            self._parallel.decode(buffer.decoder, parts, buffer.spool.add)
         elif buffer.function.mode == "rows":
             for part in parts:
                 self._process_rows(buffer, part)
         else:
-            self._ahead.decode(buffer.decoder, parts, partial(self._process_batches, buffer))
+            self._parallel.decode(buffer.decoder, parts, partial(self._process_batches, buffer))
 
     def _process_batches(self, buffer: Buffer, batch: Batch) -> None:
         for one in split_by_version(batch):

@@ -21,7 +21,7 @@ from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError, MessageError, RecordError, TargetError
 from flow_singer.singer.marks import Header, Trailer, add_mark
 from flow_singer.singer.messages import MessageReader
-from flow_singer.tabular.ahead import Ahead
+from flow_singer.tabular.parallel import ParallelDecoder
 
 PROFILE = json.loads((files("dplib.profiles") / "2.0" / "datapackage.json").read_text())
 FORMATS = ["csv", "jsonl", "parquet"]
@@ -899,7 +899,7 @@ def test_many_streams_together_wait_for_no_more_than_is_allowed(reads_itself):
     for turn in range(40):
         blocks.append(b"".join(f"{record(name, id=turn)}\n".encode() for name in names))
     sink, waited = FakeSink(), []
-    loader = Loader(sink, limits=LoadLimits(total_bytes=20_000), ahead=Ahead(1))
+    loader = Loader(sink, limits=LoadLimits(total_bytes=20_000), parallel=ParallelDecoder(1))
     reader = MessageReader(names, decodes=True)
     for block in blocks:
         if reads_itself:

@@ -82,10 +82,10 @@ def command(
             "There is nothing on stdin.", "Put it behind a tap: flow run TAP | flow transform t.py"
         )
     from flow_singer.process.interrupts import interruptible
-    from flow_singer.tabular.ahead import Ahead
+    from flow_singer.tabular.parallel import ParallelDecoder
 
-    with interruptible(within_s=_STOP_S), contextlib.closing(Ahead()) as ahead:
-        ahead.expect_input(0)  # a second process starts while this one still loads pandas
+    with interruptible(within_s=_STOP_S), contextlib.closing(ParallelDecoder()) as parallel:
+        parallel.expect_input(0)  # a second process starts while this one still loads pandas
         from flow_singer.buffers import Limits
         from flow_singer.tabular.memory import set_up_memory
         from flow_singer.transforming import TransformOptions, transform_stream
@@ -105,7 +105,7 @@ def command(
         source, out = os.dup(0), os.dup(1)
         os.dup2(2, 1)  # print() in the user's file must not end up among the messages
         _close_stdin()
-        result = transform_stream(specs, options, source=source, out=out, ahead=ahead)
+        result = transform_stream(specs, options, source=source, out=out, parallel=parallel)
     if result.rejects:
         tell_rejects(result.rejects, reject)
     return EXIT_REJECTS if result.rejects else EXIT_OK

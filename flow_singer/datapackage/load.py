@@ -29,9 +29,9 @@ from flow_singer.singer.messages import (
     decode_object,
 )
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular.ahead import Ahead
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
+from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part, other_lines, parts_of
 
 __all__ = [
@@ -141,7 +141,7 @@ class Loader:
         noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
         nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
         clock: seconds, for tests.
-        ahead: decodes the records.
+        parallel: decodes the records.
         batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.
     """
 
@@ -155,10 +155,10 @@ class Loader:
         noise: Callable[[bytes], None] | None = None,
         nan: Literal["error", "null"] = "error",
         clock: Callable[[], float] = time.monotonic,
-        ahead: Ahead | None = None,
+        parallel: ParallelDecoder | None = None,
         batch_paths: BatchPaths | None = None,
     ) -> None:
-        self._ahead = Ahead() if ahead is None else ahead
+        self._parallel = ParallelDecoder() if parallel is None else parallel
         self.loaded = Loaded()
         self._sink = sink
         self._limits = limits or LoadLimits()
@@ -195,7 +195,7 @@ class Loader:
 
     def tick(self) -> None:
         """Hand over what has waited too long for the sake of a STATE; call it while nothing arrives."""
-        self._ahead.finish_ready()
+        self._parallel.finish_ready()
         if self._waiting_state is not None and (
             self._clock() - self._waiting_since >= self._limits.max_state_age_s
         ):
@@ -235,7 +235,7 @@ class Loader:
         """Hand over every buffered record, and emit the newest STATE where the sink says that it is safe."""
         for buffer in self._buffers.values():
             self._flush(buffer)
-        self._ahead.drain()
+        self._parallel.drain()
         if self._waiting_state is not None:
             self._waiting_since = self._clock()
             if self._sink.checkpoint():
@@ -243,7 +243,7 @@ class Loader:
 
     def close(self) -> None:
         """End what works behind the scenes; call it at the end, however that came."""
-        self._ahead.close()
+        self._parallel.close()
 
     def release_state(self) -> None:
         """Emit the STATE that still waits; call it once everything is published."""
@@ -261,7 +261,7 @@ class Loader:
         """
         match run.type:
             case "RECORD":
-                self._ahead.expect(self._received_bytes)
+                self._parallel.expect(self._received_bytes)
                 self._add(run.stream or "", Part(run.data, run.lines))
             case "SCHEMA":
                 self._handle_schema(run)
@@ -284,7 +284,7 @@ class Loader:
             if buffer.schema == schema:
                 return
             self._flush(buffer)
-            self._ahead.drain()
+            self._parallel.drain()
         reject = self._reject
         decoder = RecordDecoder(
             schema,
@@ -340,7 +340,7 @@ class Loader:
             return
         if stream in self._buffers:
             self._flush(self._buffers[stream])
-            self._ahead.drain()
+            self._parallel.drain()
         self._sink.activate_version(stream, version)
 
     def _set_aside_message(self, run: Run, reason: str) -> None:
@@ -381,7 +381,7 @@ class Loader:
         self._newest_line = max(self._newest_line, last_line(parts[-1].lines))
         self._size_bytes -= buffer.size_bytes
         buffer.parts, buffer.records, buffer.size_bytes = [], 0, 0
-        self._ahead.decode(buffer.decoder, parts, self._hand_over)
+        self._parallel.decode(buffer.decoder, parts, self._hand_over)
 
     def _hand_over(self, batch: Batch) -> None:
         if batch.count:

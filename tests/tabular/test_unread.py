@@ -19,7 +19,7 @@ from flow_singer.errors import DataError, TransformError
 from flow_singer.functions import StreamFunction
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular import ahead, columns
+from flow_singer.tabular import columns, parallel
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
@@ -397,8 +397,8 @@ def test_the_second_process_takes_records_apart_as_this_one_does(monkeypatch: py
     monkeypatch.undo()  # the second process decides by itself
     head = StreamSchema(json.loads(HEAD), read=["n"])
     assert is_worth_it(len(head.properties), len(head.unread))
-    monkeypatch.setattr(ahead, "WORTH_IT_BYTES", 0)
-    one = ahead.Ahead(2)
+    monkeypatch.setattr(parallel, "WORTH_IT_BYTES", 0)
+    one = parallel.ParallelDecoder(2)
     one.expect(0)
     got: list[Batch] = []
     worker = one._worker
@@ -406,8 +406,8 @@ def test_the_second_process_takes_records_apart_as_this_one_does(monkeypatch: py
     worker._next_size()  # it is up
     worker._up = True
     answers: list[bytes] = []
-    receive = ahead._Worker.receive
-    monkeypatch.setattr(ahead._Worker, "receive", lambda it: answers.append(receive(it)) or answers[-1])
+    receive = parallel._Worker.receive
+    monkeypatch.setattr(parallel._Worker, "receive", lambda it: answers.append(receive(it)) or answers[-1])
     part = Part(records("s", ROWS), [(1, len(ROWS))])
     one.decode(RecordDecoder(head), [part], got.append)
     one.drain()

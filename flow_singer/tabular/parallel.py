@@ -87,7 +87,7 @@ class Request(msgspec.Struct):
     read: list[str] | None = None
 
 
-class Ahead:
+class ParallelDecoder:
     """Decodes record lines; batches come back in the order in which their lines were given.
 
     Args:

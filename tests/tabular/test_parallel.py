@@ -21,10 +21,10 @@ from streams import messages, plain
 from flow_singer.buffers import Limits
 from flow_singer.errors import RecordError
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular import ahead as module
-from flow_singer.tabular.ahead import Ahead
+from flow_singer.tabular import parallel as module
 from flow_singer.tabular.batch import Batch, json_texts
 from flow_singer.tabular.columns import RecordDecoder
+from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part
 from flow_singer.transforms import Transformer
 
@@ -63,10 +63,10 @@ def cells(batch: Batch) -> list[Any]:
 
 
 @pytest.fixture
-def ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ahead]:
+def parallel(monkeypatch: pytest.MonkeyPatch) -> Iterator[ParallelDecoder]:
     """With its second process listening."""
     monkeypatch.setattr(module, "WORTH_IT_BYTES", 0)
-    one = Ahead(2)
+    one = ParallelDecoder(2)
     one.expect(0)
     assert one._worker is not None
     deadline = time.monotonic() + 30
@@ -76,12 +76,14 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ahead]:
     one.close()
 
 
-def the_worker(one: Ahead) -> psutil.Process:
+def the_worker(one: ParallelDecoder) -> psutil.Process:
     assert one._worker is not None
     return psutil.Process(one._worker._process.pid)
 
 
-def feed(one: Ahead, decoder: RecordDecoder, got: list[Batch], numbers: range, size: int = 20) -> None:
+def feed(
+    one: ParallelDecoder, decoder: RecordDecoder, got: list[Batch], numbers: range, size: int = 20
+) -> None:
     for number in numbers:
         first = 1 + number * size
         one.decode(decoder, [Part(lines(first, size), [(first, size)])], got.append)
@@ -92,114 +94,116 @@ def expected(numbers: range, size: int = 20) -> list[Any]:
     return [cells(decoder.decode([Part(lines(1 + n * size, size), [(1 + n * size, size)])])) for n in numbers]
 
 
-def test_batches_come_back_whole_and_in_order(ahead: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_come_back_whole_and_in_order(
+    parallel: ParallelDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = []
     receive = module._Worker.receive
     monkeypatch.setattr(module._Worker, "receive", lambda one: answers.append(receive(one)) or answers[-1])
     got: list[Batch] = []
-    feed(ahead, RecordDecoder(SCHEMA), got, range(50))
-    ahead.drain()
+    feed(parallel, RecordDecoder(SCHEMA), got, range(50))
+    parallel.drain()
     assert [cells(batch) for batch in got] == expected(range(50))
     assert any(answers), "the second process had no part in it"
 
 
-def test_two_streams_keep_apart(ahead: Ahead) -> None:
+def test_two_streams_keep_apart(parallel: ParallelDecoder) -> None:
     other = StreamSchema({"stream": "t", "schema": {"properties": {"id": {"type": "string"}}}})
     one, two = RecordDecoder(SCHEMA), RecordDecoder(other)
     got: list[Batch] = []
     for number in range(10):
-        ahead.decode(one, [Part(lines(number, 1), [(number, 1)])], got.append)
+        parallel.decode(one, [Part(lines(number, 1), [(number, 1)])], got.append)
         line = b'{"type":"RECORD","stream":"t","record":{"id":"%d"}}\n' % number
-        ahead.decode(two, [Part(line, [(number, 1)])], got.append)
-    ahead.drain()
+        parallel.decode(two, [Part(line, [(number, 1)])], got.append)
+    parallel.drain()
     assert [batch.schema.stream for batch in got] == ["s", "t"] * 10
     assert [batch.columns["id"].values.to_pylist() for batch in got[1::2]] == [[str(n)] for n in range(10)]
 
 
-def test_keys_that_no_schema_declares_are_kept(ahead: Ahead) -> None:
+def test_keys_that_no_schema_declares_are_kept(parallel: ParallelDecoder) -> None:
     got: list[Batch] = []
     for number in range(4):
-        ahead.decode(
+        parallel.decode(
             RecordDecoder(SCHEMA),
             [Part(lines(number, 2, **{f"k{number}": number}), [(number, 2)])],
             got.append,
         )
-    ahead.drain()
+    parallel.drain()
     assert [list(batch.undeclared) for batch in got] == [["k0"], ["k1"], ["k2"], ["k3"]]
 
 
-def test_a_killed_process_costs_no_record(ahead: Ahead) -> None:
+def test_a_killed_process_costs_no_record(parallel: ParallelDecoder) -> None:
     got: list[Batch] = []
     decoder = RecordDecoder(SCHEMA)
-    feed(ahead, decoder, got, range(10))
-    the_worker(ahead).kill()
-    feed(ahead, decoder, got, range(10, 30))
-    ahead.drain()
+    feed(parallel, decoder, got, range(10))
+    the_worker(parallel).kill()
+    feed(parallel, decoder, got, range(10, 30))
+    parallel.drain()
     assert [cells(batch) for batch in got] == expected(range(30))
 
 
-def test_a_process_killed_with_work_in_hand_costs_no_record(ahead: Ahead) -> None:
+def test_a_process_killed_with_work_in_hand_costs_no_record(parallel: ParallelDecoder) -> None:
     got: list[Batch] = []
-    the_worker(ahead).suspend()
-    feed(ahead, RecordDecoder(SCHEMA), got, range(4))
+    the_worker(parallel).suspend()
+    feed(parallel, RecordDecoder(SCHEMA), got, range(4))
     assert got == []
-    the_worker(ahead).kill()
-    ahead.drain()
+    the_worker(parallel).kill()
+    parallel.drain()
     assert [cells(batch) for batch in got] == expected(range(4))
 
 
-def test_while_it_is_busy_this_process_decodes(ahead: Ahead) -> None:
+def test_while_it_is_busy_this_process_decodes(parallel: ParallelDecoder) -> None:
     got: list[Batch] = []
-    worker = the_worker(ahead)
+    worker = the_worker(parallel)
     worker.suspend()
-    feed(ahead, RecordDecoder(SCHEMA), got, range(module.MOST_TASKS))
+    feed(parallel, RecordDecoder(SCHEMA), got, range(module.MOST_TASKS))
     here = module.MOST_TASKS - module.DEPTH
-    assert [task.batch is not None for task in ahead._tasks] == [False] * module.DEPTH + [True] * here
-    assert ahead.oldest_line == 1
+    assert [task.batch is not None for task in parallel._tasks] == [False] * module.DEPTH + [True] * here
+    assert parallel.oldest_line == 1
     worker.resume()
-    ahead.drain()
+    parallel.drain()
     assert [cells(batch) for batch in got] == expected(range(module.MOST_TASKS))
-    assert ahead.oldest_line is None
+    assert parallel.oldest_line is None
 
 
-def test_a_record_that_does_not_fit_is_told_of_with_its_line(ahead: Ahead) -> None:
+def test_a_record_that_does_not_fit_is_told_of_with_its_line(parallel: ParallelDecoder) -> None:
     got: list[Batch] = []
     decoder = RecordDecoder(SCHEMA)
-    feed(ahead, decoder, got, range(2))
-    ahead.decode(decoder, [Part(lines(41, 1) + lines(42, 1, id="x"), [(41, 2)])], got.append)
+    feed(parallel, decoder, got, range(2))
+    parallel.decode(decoder, [Part(lines(41, 1) + lines(42, 1, id="x"), [(41, 2)])], got.append)
     with pytest.raises(RecordError, match="Line 42: record of stream 's', property 'id'"):
-        ahead.drain()
+        parallel.drain()
     assert len(got) == 2
 
 
-def test_such_a_record_that_is_found_early_waits_for_its_turn(ahead: Ahead) -> None:
+def test_such_a_record_that_is_found_early_waits_for_its_turn(parallel: ParallelDecoder) -> None:
     got: list[Batch] = []
     decoder = RecordDecoder(SCHEMA)
-    the_worker(ahead).suspend()
-    feed(ahead, decoder, got, range(4))
-    ahead.decode(decoder, [Part(lines(81, 1, id="x"), [(81, 1)])], got.append)
-    the_worker(ahead).resume()
+    the_worker(parallel).suspend()
+    feed(parallel, decoder, got, range(4))
+    parallel.decode(decoder, [Part(lines(81, 1, id="x"), [(81, 1)])], got.append)
+    the_worker(parallel).resume()
     with pytest.raises(RecordError, match="Line 81"):
-        ahead.drain()
+        parallel.drain()
     assert [cells(batch) for batch in got] == expected(range(4))
 
 
-def test_a_record_that_does_not_fit_is_set_aside_once(ahead: Ahead) -> None:
+def test_a_record_that_does_not_fit_is_set_aside_once(parallel: ParallelDecoder) -> None:
     rejected: list[int] = []
     decoder = RecordDecoder(SCHEMA, reject=lambda number, line, error: rejected.append(number))
     got: list[Batch] = []
-    ahead.decode(decoder, [Part(lines(1, 1) + lines(2, 1, id="x") + lines(3, 1), [(1, 3)])], got.append)
-    ahead.drain()
+    parallel.decode(decoder, [Part(lines(1, 1) + lines(2, 1, id="x") + lines(3, 1), [(1, 3)])], got.append)
+    parallel.drain()
     assert rejected == [2]
     assert [batch.lines for batch in got] == [[(1, 1), (3, 1)]]
 
 
 def test_small_streams_and_one_processor_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Ahead(2)
+    one = ParallelDecoder(2)
     one.expect(module.WORTH_IT_BYTES - 1)
     assert one._worker is None
     monkeypatch.setenv("FLOW_PROCESSES", "1")
-    one = Ahead()
+    one = ParallelDecoder()
     one.expect(1 << 30)
     assert one._worker is None
 
@@ -210,13 +214,13 @@ def test_a_large_file_is_worth_it_before_anything_was_read(
     monkeypatch.setattr(module, "LARGE_BYTES", 5)
     for size in (4, 5):
         (tmp_path / "in").write_bytes(b"x" * size)
-        with (tmp_path / "in").open("rb") as file, contextlib.closing(Ahead(2)) as one:
+        with (tmp_path / "in").open("rb") as file, contextlib.closing(ParallelDecoder(2)) as one:
             monkeypatch.setattr(module, "WORTH_IT_BYTES", 5)
             one.expect_input(file.fileno())
             assert (one._worker is not None) == (size == 5)
     reading, writing = os.pipe()
     os.write(writing, b"x" * 10)
-    with contextlib.closing(Ahead(2)) as one:
+    with contextlib.closing(ParallelDecoder(2)) as one:
         one.expect_input(reading)
         assert one._worker is None, "nobody knows how much comes through a pipe"
     os.close(reading)
@@ -225,9 +229,9 @@ def test_a_large_file_is_worth_it_before_anything_was_read(
 
 WATCHED = """
 import sys
-from flow_singer.tabular import ahead
-ahead.LARGE_BYTES = 1
-ahead.Ahead.expect = lambda self, size: print("expects", size, sys.modules.get("pandas"), file=sys.stderr)
+from flow_singer.tabular import parallel
+parallel.LARGE_BYTES = 1
+parallel.ParallelDecoder.expect = lambda self, size: print("expects", size, sys.modules.get("pandas"), file=sys.stderr)
 from flow_singer.cli import main
 main()
 """
@@ -252,14 +256,16 @@ def test_commands_start_it_for_a_large_file_before_they_load_pandas(
     assert done.stderr.decode().splitlines()[0] == f"expects {len(data)} None"
 
 
-def test_it_has_work_in_hand_while_this_process_works_on_a_batch(ahead: Ahead) -> None:
+def test_it_has_work_in_hand_while_this_process_works_on_a_batch(parallel: ParallelDecoder) -> None:
     in_hand: list[int] = []
     decoder = RecordDecoder(SCHEMA)
     for number in range(60):
         first = 1 + number * 20
-        ahead.decode(decoder, [Part(lines(first, 20), [(first, 20)])], lambda _: in_hand.append(ahead._sent))
+        parallel.decode(
+            decoder, [Part(lines(first, 20), [(first, 20)])], lambda _: in_hand.append(parallel._sent)
+        )
     before_the_end = list(in_hand)
-    ahead.drain()
+    parallel.drain()
     assert len(in_hand) == 60
     assert before_the_end
     assert min(before_the_end) >= 2
@@ -269,7 +275,7 @@ def test_buffers_that_are_handed_over_together_do_not_wait_for_one_another(tmp_p
     code = "@transform('s*')\ndef f(df):\n    return df\n"
     said: list[str] = []
 
-    class Watched(Ahead):
+    class Watched(ParallelDecoder):
         def decode(self, decoder: RecordDecoder, parts: Any, then: Any) -> None:
             said.append(decoder.schema.stream)
             super().decode(decoder, parts, then)
@@ -278,7 +284,7 @@ def test_buffers_that_are_handed_over_together_do_not_wait_for_one_another(tmp_p
             super().drain()
             said.append("drained")
 
-    one, out = transformer(functions_of(code, tmp_path), ahead=Watched(1))
+    one, out = transformer(functions_of(code, tmp_path), parallel=Watched(1))
     for name in ("s1", "s2", "s3"):
         one.push(schema(name, {"id": {}}) + record(name, {"id": 1}))
     said.clear()
@@ -297,7 +303,7 @@ def test_buffers_that_are_handed_over_together_do_not_wait_for_one_another(tmp_p
     ],
 )
 def test_functions_of_every_row_get_them_from_it_too(
-    ahead: Ahead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+    parallel: ParallelDecoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     answers = []
     receive = module._Worker.receive
@@ -306,8 +312,8 @@ def test_functions_of_every_row_get_them_from_it_too(
     begin = schema("s", SCHEMA.message["schema"]["properties"])
     data = [lines(1 + n * 20, 20) + state({"id": (n + 1) * 20}) for n in range(30)]
     wrote = []
-    for decoding in (ahead, Ahead(1)):
-        one, out = transformer(functions, ahead=decoding, limits=Limits(batch_records=20))
+    for decoding in (parallel, ParallelDecoder(1)):
+        one, out = transformer(functions, parallel=decoding, limits=Limits(batch_records=20))
         one.push(begin)
         for block in data:
             one.push(block)
@@ -335,18 +341,18 @@ def test_a_state_costs_nothing_until_something_was_written(
     assert len(one._states) == 20
 
 
-def test_the_second_process_does_without_pandas(ahead: Ahead) -> None:
+def test_the_second_process_does_without_pandas(parallel: ParallelDecoder) -> None:
     got: list[Batch] = []
-    feed(ahead, RecordDecoder(SCHEMA), got, range(1))
-    ahead.drain()
-    mapped = [one.path for one in the_worker(ahead).memory_maps()]
+    feed(parallel, RecordDecoder(SCHEMA), got, range(1))
+    parallel.drain()
+    mapped = [one.path for one in the_worker(parallel).memory_maps()]
     assert any("pyarrow" in path for path in mapped)
     assert not any("/pandas/" in path for path in mapped)
 
 
-def test_no_process_outlives_its_owner(ahead: Ahead) -> None:
-    worker = the_worker(ahead)
-    ahead.close()
+def test_no_process_outlives_its_owner(parallel: ParallelDecoder) -> None:
+    worker = the_worker(parallel)
+    parallel.close()
     assert not worker.is_running()
 
 
