@@ -37,7 +37,7 @@ FIDELITY = (
     "singer/test_batchfiles.py",
     "test_datapackage.py",
     "test_formats.py",
-    "test_functions.py",
+    "transforms/test_functions.py",
     "test_imports.py",
     "singer/test_messages.py",
     "tabular/test_nested.py",

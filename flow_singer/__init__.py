@@ -9,18 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flow_singer.drops import DROP as DROP
     from flow_singer.errors import FlowError as FlowError
-    from flow_singer.functions import transform as transform
-    from flow_singer.package import Package as Package
+    from flow_singer.transforms.drops import DROP as DROP
+    from flow_singer.transforms.functions import transform as transform
+    from flow_singer.transforms.runpackage import Package as Package
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DROP": "flow_singer.drops",
+    "DROP": "flow_singer.transforms.drops",
     "FlowError": "flow_singer.errors",
-    "Package": "flow_singer.package",
-    "transform": "flow_singer.functions",
+    "Package": "flow_singer.transforms.runpackage",
+    "transform": "flow_singer.transforms.functions",
 }
 
 __all__ = ["DROP", "FlowError", "Package", "__version__", "transform"]

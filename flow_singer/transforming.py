@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError, IncompleteError, TransformError
-from flow_singer.forks import owning
-from flow_singer.functions import load_functions
-from flow_singer.missed import describe_missed
 from flow_singer.process.interrupts import Interrupted
 from flow_singer.process.processes import read_blocks, write_all
-from flow_singer.raised import readable
 from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.singer.marks import Header, MessageWriter, check_complete, cut_short
 from flow_singer.singer.messages import CutLineError
 from flow_singer.singer.rejectfile import RejectFile
 from flow_singer.tabular.parallel import ParallelDecoder
-from flow_singer.transforms import Transformer, records_written
+from flow_singer.transforms.buffers import Limits
+from flow_singer.transforms.forks import owning
+from flow_singer.transforms.functions import load_functions
+from flow_singer.transforms.missed import describe_missed
+from flow_singer.transforms.raised import readable
+from flow_singer.transforms.transformer import Transformer, records_written
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class TransformOptions:
         strict: whether a function whose stream never came is an error; None decides it as `supervised` says.
         supervised: whether the run has one verdict for all stages. Then such a function is an error where any
             stream came; else only where no function of its file met a stream.
-        batch_paths: see [`Transformer`][flow_singer.transforms.Transformer].
+        batch_paths: see [`Transformer`][flow_singer.transforms.transformer.Transformer].
     """
 
     plain: bool = False

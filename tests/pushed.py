@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flow_singer.buffers import Limits
 from flow_singer.errors import FlowError
-from flow_singer.functions import StreamFunction, load_functions
 from flow_singer.singer.marks import MessageWriter
-from flow_singer.transforms import Transformer
+from flow_singer.transforms.buffers import Limits
+from flow_singer.transforms.functions import StreamFunction, load_functions
+from flow_singer.transforms.transformer import Transformer
 
 INTEGER = {"type": ["null", "integer"]}
 TEXT = {"type": ["null", "string"]}

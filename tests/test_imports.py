@@ -23,7 +23,7 @@ FLOORS = [
     ["singer", "project"],
     ["process", "state"],
     ["tabular", "plugins"],
-    ["transform", "datapackage"],
+    ["transforms", "datapackage"],
     ["stages", "scaffold"],
     ["cli"],
     ["__main__"],
@@ -33,28 +33,6 @@ GROUND = {"errors", "files", "locks", "nearnames"}
 
 # Modules that are still to move into their room.
 MOVING = {
-    **dict.fromkeys(
-        [
-            "buffers",
-            "calls",
-            "drops",
-            "forks",
-            "functions",
-            "missed",
-            "notices",
-            "outputs",
-            "package",
-            "raised",
-            "rejecters",
-            "results",
-            "splitcheck",
-            "spool",
-            "transforms",
-            "waiting",
-            "wholes",
-        ],
-        "transform",
-    ),
     **dict.fromkeys(
         [
             "extract",
@@ -77,9 +55,9 @@ MOVING = {
 
 # Libraries that take long to load, and the rooms that need them.
 HEAVY = {
-    "pandas": {"tabular", "transform"},
+    "pandas": {"tabular", "transforms"},
     "numpy": {"tabular", "datapackage"},
-    "pyarrow": {"tabular", "singer", "transform", "datapackage"},
+    "pyarrow": {"tabular", "singer", "transforms", "datapackage"},
     "singer_sdk": {"datapackage"},
     "frictionless": {"datapackage"},
 }

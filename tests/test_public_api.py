@@ -48,6 +48,11 @@ def test_the_public_names_are_these() -> None:
     assert dir(flow_singer) == flow_singer.__all__
 
 
+def test_no_room_has_a_public_name() -> None:
+    """An import of the room would put it in the place of what users import from the package."""
+    assert not [name for name in flow_singer.__all__ if (Path(flow_singer.__file__).parent / name).exists()]
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_signatures_do_not_change_unseen(name: str) -> None:
     public = getattr(flow_singer, name)

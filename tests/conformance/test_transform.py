@@ -33,10 +33,10 @@ from pushed import (
     transformer,
 )
 
-from flow_singer.buffers import Limits
 from flow_singer.errors import MessageError, TransformError
 from flow_singer.singer.marks import Header, Trailer, add_mark
-from flow_singer.spool import Spool
+from flow_singer.transforms.buffers import Limits
+from flow_singer.transforms.spool import Spool
 
 Flow = Callable[..., Result]
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "singer"
@@ -468,7 +468,7 @@ def test_x18_whole_input_past_the_limit_goes_to_a_file_without_a_name(
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    monkeypatch.setattr("flow_singer.transforms.Spool", lambda: Spool(20_000))
+    monkeypatch.setattr("flow_singer.transforms.transformer.Spool", lambda: Spool(20_000))
     one, out = transformer(functions_of(WHOLE, tmp_path), limits=Limits(batch_records=50))
     one.push(SCHEMA)
     process = psutil.Process()
@@ -508,7 +508,7 @@ def test_x18_2_gb_of_a_whole_stream_are_held_with_200_mb_of_memory(command: Comm
 def test_x18_states_that_wait_for_a_whole_stream_are_few_and_the_last_one_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_singer.waiting.MOST_STATES", 10)
+    monkeypatch.setattr("flow_singer.transforms.barrier.MOST_STATES", 10)
     one, out = transformer(functions_of(WHOLE, tmp_path))
     one.push(SCHEMA)
     for number in range(1, 101):
@@ -601,7 +601,7 @@ def test_x20_max_rejects_without_a_file_is_a_usage_error(flow: Flow, code: Code)
 def test_x20_rejects_are_on_disk_before_the_state_that_covers_them(tmp_path: Path) -> None:
     from flow_singer.singer.marks import MessageWriter
     from flow_singer.singer.rejectfile import RejectFile
-    from flow_singer.transforms import Transformer
+    from flow_singer.transforms.transformer import Transformer
 
     file = RejectFile(tmp_path / "bad.jsonl")
     seen: list[int] = []
@@ -1293,7 +1293,7 @@ def test_a_whole_stream_whose_schema_changes_stops_the_run(tmp_path: Path) -> No
 def test_the_split_check_looks_at_each_of_the_first_streams_of_a_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_singer.transforms.SPLIT_CHECK_STREAMS", 2)
+    monkeypatch.setattr("flow_singer.transforms.transformer.SPLIT_CHECK_STREAMS", 2)
     calls = tmp_path / "calls"
     seen = f"with open({str(calls)!r}, 'a') as file:\n        file.write(df['name'][0] + ' ')"
     function = f"@transform('s*')\ndef f(df):\n    {seen}\n    return df\n"

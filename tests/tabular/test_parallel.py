@@ -18,7 +18,6 @@ from command import Command
 from pushed import functions_of, record, schema, state, transformer
 from streams import messages, plain
 
-from flow_singer.buffers import Limits
 from flow_singer.errors import RecordError
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular import parallel as module
@@ -26,7 +25,8 @@ from flow_singer.tabular.batch import Batch, json_texts
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part
-from flow_singer.transforms import Transformer
+from flow_singer.transforms.buffers import Limits
+from flow_singer.transforms.transformer import Transformer
 
 SCHEMA = StreamSchema(
     {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pushed import Pushed, functions_of, line, push, schema, state
 from strategies import lines_of, streams
 
-from flow_singer.functions import StreamFunction
+from flow_singer.transforms.functions import StreamFunction
 
 QUICK = settings(max_examples=60)
 

@@ -16,7 +16,6 @@ from strategies import NAMES, lines_of, streams
 
 from flow_singer import transform
 from flow_singer.errors import DataError, TransformError
-from flow_singer.functions import StreamFunction
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular import columns, parallel
@@ -24,6 +23,7 @@ from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
 from flow_singer.tabular.unread import BLANKS, Separator, is_worth_it
+from flow_singer.transforms.functions import StreamFunction
 
 MANY = {f"c{n}": TEXT for n in range(40)}
 HEAD = schema("s", {"c40": TEXT, "id": {"type": "integer"}, "n": INTEGER, **MANY}, ["id"])

@@ -10,7 +10,7 @@ from pushed import functions_of
 
 from flow_singer import transform
 from flow_singer.errors import ConfigError, TransformError
-from flow_singer.functions import function_for, load_functions
+from flow_singer.transforms.functions import function_for, load_functions
 
 
 def test_a_decorated_function_stays_an_ordinary_function() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from flow_singer.functions import StreamFunction
 from flow_singer.singer.linenumbers import count_lines
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.spool import Spool
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part, parts_of, split_part
+from flow_singer.transforms.functions import StreamFunction
+from flow_singer.transforms.spool import Spool
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from command import Command
 from projects import write_project
 from pushed import INTEGER, functions_of, record, records, schema, state
 
-from flow_singer.missed import describe_missed, missed_functions, near_streams
 from flow_singer.singer.marks import Header, Trailer, add_mark
+from flow_singer.transforms.missed import describe_missed, missed_functions, near_streams
 
 SCHEMA = schema("issues", {"id": {"type": "integer"}, "n": INTEGER}, ["id"])
 ROWS = records("issues", [{"id": i, "n": i} for i in range(3)])

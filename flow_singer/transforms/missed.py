@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
-from flow_singer.functions import StreamFunction, function_for
+from flow_singer.transforms.functions import StreamFunction, function_for
 
 
 def missed_functions(

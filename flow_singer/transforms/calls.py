@@ -13,11 +13,15 @@ from typing import Any
 
 import pandas as pd
 
-from flow_singer.drops import DROP, Drop, ForgottenReturnError, forgotten_return, never_returns
 from flow_singer.errors import FlowError, TransformError
-from flow_singer.forks import end_child, process
-from flow_singer.functions import StreamFunction
-from flow_singer.raised import (
+from flow_singer.tabular.batch import Batch, slice_batch
+from flow_singer.tabular.frames import to_frame
+from flow_singer.tabular.rows import RowBatch
+from flow_singer.tabular.table import table_of
+from flow_singer.transforms.drops import DROP, Drop, ForgottenReturnError, forgotten_return, never_returns
+from flow_singer.transforms.forks import end_child, process
+from flow_singer.transforms.functions import StreamFunction
+from flow_singer.transforms.raised import (
     chain_of,
     deliver,
     describe_exception,
@@ -25,11 +29,7 @@ from flow_singer.raised import (
     interruption_behind,
     readable,
 )
-from flow_singer.results import Output, outputs_of
-from flow_singer.tabular.batch import Batch, slice_batch
-from flow_singer.tabular.frames import to_frame
-from flow_singer.tabular.rows import RowBatch
-from flow_singer.tabular.table import table_of
+from flow_singer.transforms.results import Output, outputs_of
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from flow_singer.buffers import Buffer, Limits
-from flow_singer.calls import (
+from flow_singer.errors import MessageError, TransformError
+from flow_singer.singer.batchfiles import read_batch
+from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.linenumbers import each_line
+from flow_singer.singer.marks import Header, MessageWriter, Trailer, split_mark
+from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
+from flow_singer.singer.nonfinite import without_nan
+from flow_singer.singer.schema import StreamSchema
+from flow_singer.tabular.batch import Batch, concat_batches, split_by_version
+from flow_singer.tabular.columns import RecordDecoder
+from flow_singer.tabular.frames import to_frame
+from flow_singer.tabular.parallel import ParallelDecoder
+from flow_singer.tabular.parts import Part, other_lines
+from flow_singer.tabular.rows import decode_rows
+from flow_singer.transforms.barrier import WaitingStates
+from flow_singer.transforms.buffers import Buffer, Limits
+from flow_singer.transforms.calls import (
     BatchResult,
     RowError,
     call_function,
@@ -23,31 +38,16 @@ from flow_singer.calls import (
     check_returns,
     dtypes_alone,
 )
-from flow_singer.drops import Drop, ForgottenReturnError
-from flow_singer.errors import MessageError, TransformError
-from flow_singer.functions import StreamFunction, WantedStreams
-from flow_singer.missed import missed_functions
-from flow_singer.notices import Notices
-from flow_singer.outputs import Outputs
-from flow_singer.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
-from flow_singer.results import Output
-from flow_singer.singer.batchfiles import read_batch
-from flow_singer.singer.batchpaths import BatchPaths
-from flow_singer.singer.linenumbers import each_line
-from flow_singer.singer.marks import Header, MessageWriter, Trailer, split_mark
-from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
-from flow_singer.singer.nonfinite import without_nan
-from flow_singer.singer.schema import StreamSchema
-from flow_singer.splitcheck import SPLIT_CHECK_STREAMS, check_split
-from flow_singer.spool import BATCH_BYTES, Spool
-from flow_singer.tabular.batch import Batch, concat_batches, split_by_version
-from flow_singer.tabular.columns import RecordDecoder
-from flow_singer.tabular.frames import to_frame
-from flow_singer.tabular.parallel import ParallelDecoder
-from flow_singer.tabular.parts import Part, other_lines
-from flow_singer.tabular.rows import decode_rows
-from flow_singer.waiting import WaitingStates
-from flow_singer.wholes import call_whole, whole_calls
+from flow_singer.transforms.drops import Drop, ForgottenReturnError
+from flow_singer.transforms.functions import StreamFunction, WantedStreams
+from flow_singer.transforms.missed import missed_functions
+from flow_singer.transforms.notices import Notices
+from flow_singer.transforms.outputs import Outputs
+from flow_singer.transforms.rejecters import Reject, line_rejecter, record_rejecter, row_rejecter
+from flow_singer.transforms.results import Output
+from flow_singer.transforms.splitcheck import SPLIT_CHECK_STREAMS, check_split
+from flow_singer.transforms.spool import BATCH_BYTES, Spool
+from flow_singer.transforms.wholes import call_whole, whole_calls
 
 
 class Transformer:
@@ -491,7 +491,7 @@ class Transformer:
                     self._outputs.activate_version(stream, line)
 
     def unused_functions(self, absent: Collection[str] = ()) -> list[StreamFunction]:
-        """Functions whose streams never came, see [`missed_functions`][flow_singer.missed.missed_functions]."""
+        """Functions whose streams never came, see [`missed_functions`][flow_singer.transforms.missed.missed_functions]."""
         return missed_functions(self.functions, self.streams_met, absent)
 
     def took(self, stream: str) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from flow_singer.calls import calling
-from flow_singer.drops import DROP, ForgottenReturnError
 from flow_singer.errors import TransformError
-from flow_singer.functions import StreamFunction
-from flow_singer.results import Output, outputs_of
 from flow_singer.singer.schema import StreamSchema
+from flow_singer.transforms.calls import calling
+from flow_singer.transforms.drops import DROP, ForgottenReturnError
+from flow_singer.transforms.functions import StreamFunction
+from flow_singer.transforms.results import Output, outputs_of
 
 
 class Package(dict[str, pd.DataFrame]):

@@ -22,8 +22,14 @@ from types import CodeType, FunctionType
 from typing import Any, Literal, TypeVar
 
 from flow_singer.errors import ConfigError, TransformError
-from flow_singer.forks import end_child
-from flow_singer.raised import deliver, describe_exception, error_line, interruption_behind, readable
+from flow_singer.transforms.forks import end_child
+from flow_singer.transforms.raised import (
+    deliver,
+    describe_exception,
+    error_line,
+    interruption_behind,
+    readable,
+)
 
 Mode = Literal["batch", "rows", "whole", "package"]
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from flow_singer.calls import RejectRow
 from flow_singer.errors import FlowError, MessageError
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
 from flow_singer.tabular.lines import OutputStream
+from flow_singer.transforms.calls import RejectRow
 
 Reject: TypeAlias = Callable[[int, str | None, bytes, FlowError], None]
 """Called as `reject(line_number, stream, line, error)`."""

@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from flow_singer.drops import DROP, Drop, forgotten_return
 from flow_singer.errors import TransformError
-from flow_singer.functions import StreamFunction
 from flow_singer.singer.fields import properties_from_table_schema
 from flow_singer.tabular.table import NO_TABLE, table_of, unknown_rows
+from flow_singer.transforms.drops import DROP, Drop, forgotten_return
+from flow_singer.transforms.functions import StreamFunction
 
 
 @dataclass

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from flow_singer.buffers import Buffer
-from flow_singer.calls import call_function
 from flow_singer.errors import TransformError
-from flow_singer.functions import StreamFunction
-from flow_singer.results import Output
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, concat_batches
 from flow_singer.tabular.frames import to_frame
+from flow_singer.transforms.buffers import Buffer
+from flow_singer.transforms.calls import call_function
+from flow_singer.transforms.functions import StreamFunction
+from flow_singer.transforms.results import Output
 
 
 class WholeOutput(NamedTuple):
@@ -76,7 +76,7 @@ def call_whole(
         for name, batch in zip(names, batches, strict=True)
     ]
     if function.mode == "package":
-        from flow_singer.package import call_package
+        from flow_singer.transforms.runpackage import call_package
 
         outputs = call_package(function, names, frames, [buffer.schema for buffer in buffers])
     else:

@@ -16,8 +16,8 @@ from projects import write_project
 from pushed import INTEGER, functions_of, push, record, records, schema, state
 
 import flow_singer
-from flow_singer.drops import ForgottenReturnError, never_returns
 from flow_singer.errors import TransformError
+from flow_singer.transforms.drops import ForgottenReturnError, never_returns
 
 Flow = Callable[..., Result]
 

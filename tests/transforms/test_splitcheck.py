@@ -9,7 +9,7 @@ import pytest
 from pushed import INTEGER, NUMBER, STAMP, TEXT, functions_of, push, record, schema
 
 from flow_singer.errors import TransformError
-from flow_singer.splitcheck import is_same, is_same_in_another_order
+from flow_singer.transforms.splitcheck import is_same, is_same_in_another_order
 
 PROPERTIES = {
     "id": {"type": "integer"},

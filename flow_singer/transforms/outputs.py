@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import msgspec
 
 from flow_singer.errors import TransformError
-from flow_singer.functions import StreamFunction
-from flow_singer.results import Output
 from flow_singer.singer.marks import MessageWriter
 from flow_singer.singer.messages import decode_object
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.lines import OutputStream
 from flow_singer.tabular.steady import Alone
+from flow_singer.transforms.functions import StreamFunction
+from flow_singer.transforms.results import Output
 
 
 class Outputs:

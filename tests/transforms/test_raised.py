@@ -11,7 +11,7 @@ from command import Command
 from pushed import INTEGER, functions_of, push, records, schema
 
 from flow_singer.errors import TransformError
-from flow_singer.raised import MOST_CHARACTERS, describe_exception, readable
+from flow_singer.transforms.raised import MOST_CHARACTERS, describe_exception, readable
 
 SCHEMA = schema("s", {"id": {"type": "integer"}, "n": INTEGER}, ["id"])
 DATA = SCHEMA + records("s", [{"id": i, "n": i * 10} for i in range(1, 5)])

@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from flow_singer.calls import call_on_frame
-from flow_singer.drops import ForgottenReturnError
 from flow_singer.errors import DataError, TransformError
-from flow_singer.functions import StreamFunction
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.lines import OutputStream
+from flow_singer.transforms.calls import call_on_frame
+from flow_singer.transforms.drops import ForgottenReturnError
+from flow_singer.transforms.functions import StreamFunction
 
 SPLIT_CHECK_RECORDS = 4096
 SPLIT_CHECK_CELLS = 100_000

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 from pushed import INTEGER, NUMBER, TEXT, record
 
-from flow_singer import spool as module
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.spool import Spool
 from flow_singer.tabular import batch as batches
 from flow_singer.tabular.batch import Batch, concat_batches, json_texts
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
+from flow_singer.transforms import spool as module
+from flow_singer.transforms.spool import Spool
 
 PROPERTIES = {"id": INTEGER, "text": TEXT, "n": NUMBER, "more": {"type": ["null", "object"]}}
 SCHEMA = StreamSchema({"stream": "s", "schema": {"properties": PROPERTIES}})

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flow_singer.functions import StreamFunction
 from flow_singer.tabular.lines import OutputStream
+from flow_singer.transforms.functions import StreamFunction
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""The functions of a user's file over a message stream."""
