@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from flow_singer.datapackage.checking import check_package
 from flow_singer.datapackage.formats import FormatName
-from flow_singer.datapackage.load import Loader
+from flow_singer.datapackage.sink import Loader
+from flow_singer.datapackage.validation import check_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.inputstream import InputStream
 from flow_singer.load import LoadResult

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flow_singer.datapackage.load import LoadLimits, load_package
+from flow_singer.datapackage.sink import LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import FlowError
 

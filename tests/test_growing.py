@@ -16,7 +16,7 @@ from flow_target_csv.append import AppendedFiles
 from flow_target_csv.replace import ReplacedFiles
 
 from flow_singer import locks
-from flow_singer.datapackage.load import Loader
+from flow_singer.datapackage.sink import Loader
 from flow_singer.errors import BusyError, ConfigError, TargetError
 
 COMMAND = [sys.executable, "-m", "flow_target_csv"]

@@ -14,7 +14,7 @@ from flow_target_csv.target import TargetCSV
 
 from flow_singer.cli import flow
 from flow_singer.cli._hints import in_words_of_run
-from flow_singer.datapackage.target import as_settings
+from flow_singer.datapackage.sdktarget import as_settings
 
 PACKAGE = Path(__file__).parent.parent / "flow_singer"
 VERBS = ("init", "run", "transform", "load")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.datapackage.texts import offsets_of, plain_texts
+from flow_singer.datapackage.textcells import offsets_of, plain_texts
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.text import TEXT, join, text_bytes

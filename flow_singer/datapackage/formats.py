@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flow_singer.datapackage.table import RowFile
+from flow_singer.datapackage.streamtable import RowFile
 
 FormatName = Literal["csv", "jsonl", "parquet"]
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.datapackage.table import Held
-from flow_singer.datapackage.texts import line_bytes, lines_of, offsets_of
+from flow_singer.datapackage.streamtable import Held
+from flow_singer.datapackage.textcells import line_bytes, lines_of, offsets_of
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.text import TEXT

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from flow_singer.datapackage.buildfolders import remove_leftovers
 from flow_singer.datapackage.csvfile import CsvLayout
-from flow_singer.datapackage.keys import key_column
-from flow_singer.datapackage.partials import remove_leftovers
-from flow_singer.datapackage.texts import line_bytes
+from flow_singer.datapackage.rowkeys import key_column
+from flow_singer.datapackage.textcells import line_bytes
 from flow_singer.singer.schema import StreamSchema, read_property
 from flow_singer.tabular.batch import Batch
 from flow_target_csv.growing import GrowingFile

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
 from flow_singer.datapackage.csvfile import CsvLayout
-from flow_singer.datapackage.partials import PartialFolder, remove_leftovers
-from flow_singer.datapackage.table import StreamTable
+from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.textfile import TextFile
 from flow_singer.errors import ConfigError, MessageError
 from flow_singer.files import fsync_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flow_singer.datapackage.target import BatchTarget
+from flow_singer.datapackage.sdktarget import BatchTarget
 
 if TYPE_CHECKING:
     from flow_target_csv.append import AppendedFiles

@@ -13,7 +13,7 @@ def _target() -> Any:
 
 def main() -> None:
     """Run the target's command line."""
-    from flow_singer.datapackage.target import run_target
+    from flow_singer.datapackage.sdktarget import run_target
 
     run_target("target-datapackage", _target)
 

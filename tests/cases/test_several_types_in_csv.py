@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from flow_singer.datapackage.load import LoadLimits, load_package
+from flow_singer.datapackage.sink import LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
 
 VALUES = [

@@ -14,7 +14,7 @@ import pytest
 from flow_target_csv.append import AppendedFiles
 from flow_target_csv.replace import ReplacedFiles
 
-from flow_singer.datapackage.load import load_package
+from flow_singer.datapackage.sink import load_package
 from flow_singer.datapackage.writer import PackageWriter
 
 PAIRS = [

@@ -231,7 +231,7 @@ def test_about_lists_the_settings():
 
 
 def test_append_makes_each_checkpoint_durable(tmp_path):
-    from flow_singer.datapackage.load import Loader
+    from flow_singer.datapackage.sink import Loader
 
     sink = AppendedFiles(tmp_path / "out", null="", notice=pytest.fail)
     emitted = []

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from pushed import line, schema
 
-from flow_singer.datapackage.load import LoadLimits, load_package
 from flow_singer.datapackage.parquettypes import parquet_types
+from flow_singer.datapackage.sink import LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.singer.schema import read_property
 

@@ -1,7 +1,7 @@
 """Base of the bundled targets: command line and settings by the Singer SDK, messages by the block.
 
 The SDK validates, copies and re-reads each record, some 5 000 a second. Here the lines of stdin go as they
-are to the [`Loader`][flow_singer.datapackage.load.Loader]; nothing of the SDK sees a record.
+are to the [`Loader`][flow_singer.datapackage.sink.Loader]; nothing of the SDK sees a record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from singer_sdk.io_base import SingerMessageType, SingerReader
 from flow_singer.errors import EXIT_INTERNAL, BusyError, ConfigError, FlowError, IncompleteError
 
 if TYPE_CHECKING:
-    from flow_singer.datapackage.load import Loader, Sink
+    from flow_singer.datapackage.sink import Loader, Sink
     from flow_singer.singer.rejectfile import RejectFile
 
     class FileSink(Sink, Protocol):
@@ -151,7 +151,7 @@ class BatchTarget(Target):
         self._tell_rejects()
 
     def _read_messages(self, file_input: IO[Any] | None) -> Counter[str]:
-        from flow_singer.datapackage.load import Loader
+        from flow_singer.datapackage.sink import Loader
         from flow_singer.tabular.memory import set_up_memory
 
         set_up_memory()
@@ -220,7 +220,7 @@ class _Abandoning:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from flow_singer.datapackage.load import MissingKeyError, RecordBeforeSchemaError
+        from flow_singer.datapackage.sink import MissingKeyError, RecordBeforeSchemaError
 
         if error is None:
             return

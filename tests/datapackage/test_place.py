@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_datapackage import check, load, record, rows, schema
+from test_sink import check, load, record, rows, schema
 
-from flow_singer.datapackage.load import load_package
-from flow_singer.datapackage.partials import remove_leftovers
+from flow_singer.datapackage.buildfolders import remove_leftovers
+from flow_singer.datapackage.sink import load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, TargetError
 
@@ -196,7 +196,7 @@ def test_many_runs_at_once_leave_one_whole_package(tmp_path):
 WHOLE = """
 import sys
 from pathlib import Path
-from flow_singer.datapackage.load import load_package
+from flow_singer.datapackage.sink import load_package
 from flow_singer.datapackage.writer import PackageWriter
 for _ in range(3):
     with PackageWriter(Path(sys.argv[1])) as writer:

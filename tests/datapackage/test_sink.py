@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft7Validator
 
-from flow_singer.datapackage import keys, textfile
-from flow_singer.datapackage.load import Loader, LoadLimits, RecordBeforeSchemaError, load_package
+from flow_singer.datapackage import rowkeys, textfile
+from flow_singer.datapackage.sink import Loader, LoadLimits, RecordBeforeSchemaError, load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError, MessageError, RecordError, TargetError
 from flow_singer.singer.marks import Header, Trailer, add_mark
@@ -484,8 +484,8 @@ def test_no_stream_is_no_package(tmp_path):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_l12_the_last_record_of_a_key_wins(tmp_path, form, monkeypatch):
-    monkeypatch.setattr(keys, "ROWS_PER_PASS", 3)
-    monkeypatch.setattr(keys, "_CHUNK_ROWS", 2)
+    monkeypatch.setattr(rowkeys, "ROWS_PER_PASS", 3)
+    monkeypatch.setattr(rowkeys, "_CHUNK_ROWS", 2)
     monkeypatch.setattr(textfile, "CHUNK_ROWS", 2)
     order = [1, 2, 1, 3, 2, 1, 4, 2**70, 4, 2**70]
     published, notices = load(
@@ -772,7 +772,7 @@ def test_a_failed_load_without_records_leaves_nothing_beside(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from flow_singer.datapackage.load import LoadLimits, load_package
+from flow_singer.datapackage.sink import LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
 writer = PackageWriter(Path(sys.argv[1]))
 def blocks():

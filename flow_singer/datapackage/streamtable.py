@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.datapackage.fitting import fallback, fits
-from flow_singer.datapackage.keys import KeyLog, VersionLog
 from flow_singer.datapackage.names import column_name
-from flow_singer.datapackage.texts import plain_texts
+from flow_singer.datapackage.rowkeys import KeyLog, VersionLog
+from flow_singer.datapackage.textcells import plain_texts
 from flow_singer.errors import RecordError
 from flow_singer.singer.fields import field_of
 from flow_singer.singer.schema import Property, StreamSchema, read_property, widen

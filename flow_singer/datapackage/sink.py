@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from flow_singer.datapackage.keys import MissingKeyError
+from flow_singer.datapackage.rowkeys import MissingKeyError
 from flow_singer.errors import FlowError, MessageError
 from flow_singer.singer.batchfiles import read_batch
 from flow_singer.singer.batchpaths import BatchPaths
