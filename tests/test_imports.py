@@ -33,23 +33,6 @@ GROUND = {"errors", "files", "locks", "nearnames"}
 
 # Modules that are still to move into their room.
 MOVING = {
-    **dict.fromkeys(
-        [
-            "extract",
-            "inputstream",
-            "keeper",
-            "load",
-            "loading",
-            "packaging",
-            "pipeline",
-            "tapcatalog",
-            "tapoptions",
-            "tapstate",
-            "transforming",
-            "workspace",
-        ],
-        "stages",
-    ),
     **dict.fromkeys(["scaffold"], "scaffold"),
 }
 

@@ -16,7 +16,7 @@ from flow_singer.cli._logging import set_up_logging
 from flow_singer.cli._variables import VerbGroup, warn_of_unknown
 from flow_singer.errors import ConfigError
 from flow_singer.process.status import StatusWriter
-from flow_singer.workspace import Workspace
+from flow_singer.stages.workspace import Workspace
 
 _VERBS = {
     "init": "Make a small project that runs at once.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flow_singer.workspace import Workspace
+from flow_singer.stages.workspace import Workspace
 
 
 @dataclass

@@ -16,12 +16,12 @@ from flow_singer.cli._progress import Progress, tell_bookmark, tell_summary
 from flow_singer.cli._variables import variables_of
 from flow_singer.cli._words import is_file, split_blocks, target_of
 from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
-from flow_singer.loading import is_folder
-from flow_singer.pipeline import Stage, StageReport, Verdict, run_stages
 from flow_singer.plugins.prepare import read_config
 from flow_singer.process.interrupts import interruptible
-from flow_singer.tapoptions import TapOptions
-from flow_singer.workspace import Workspace
+from flow_singer.stages.load import is_folder
+from flow_singer.stages.pipeline import Stage, StageReport, Verdict, run_stages
+from flow_singer.stages.tapoptions import TapOptions
+from flow_singer.stages.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from flow_singer.errors import ConfigError
-from flow_singer.loading import is_folder
 from flow_singer.plugins.discovery import TAP_CAPABILITIES, TARGET_CAPABILITIES
 from flow_singer.plugins.environments import BUNDLED, find_plugin
 from flow_singer.project.meltanofile import KINDS, Plugin
-from flow_singer.workspace import Workspace
+from flow_singer.stages.load import is_folder
+from flow_singer.stages.workspace import Workspace
 
 Role = Literal["extractors", "loaders"]
 """What a word is used as."""

@@ -76,10 +76,10 @@ def command(
     flow run tap-demo | flow load out/ --format parquet
     """
     from flow_singer.cli._words import refuse_other_kind
-    from flow_singer.inputstream import LoadOptions
-    from flow_singer.loading import PackageOptions, is_folder, load_stream
     from flow_singer.process.interrupts import interruptible
     from flow_singer.process.status import StatusWriter
+    from flow_singer.stages.inputstream import LoadOptions
+    from flow_singer.stages.load import PackageOptions, is_folder, load_stream
     from flow_singer.state.documents import checked_id
 
     if sys.stdin is None or sys.stdin.isatty():

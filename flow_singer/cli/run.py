@@ -18,8 +18,8 @@ from flow_singer.errors import EXIT_OK, ConfigError
 from flow_singer.process.status import StatusWriter
 
 if TYPE_CHECKING:
-    from flow_singer.tapoptions import TapOptions
-    from flow_singer.workspace import Workspace
+    from flow_singer.stages.tapoptions import TapOptions
+    from flow_singer.stages.workspace import Workspace
 
 
 @click.command("run", cls=Verb)
@@ -86,8 +86,8 @@ def command(
     """
     from flow_singer.cli._meltano import heed_meltano
     from flow_singer.cli._words import is_job
+    from flow_singer.stages.tapoptions import TapOptions
     from flow_singer.state.documents import checked_id
-    from flow_singer.tapoptions import TapOptions
 
     workspace = cli.workspace
     if not StatusWriter(workspace.environ).supervised:
@@ -160,8 +160,8 @@ def _bookmark_of_pipeline(ctx: click.Context, state_id: str | None, of_load: str
 def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
     """The bookmark of a tap in a target; a target that is not found must at least have one."""
     from flow_singer.cli._words import refuse_other_kind
-    from flow_singer.loading import is_folder
     from flow_singer.plugins.environments import find_plugin
+    from flow_singer.stages.load import is_folder
 
     if is_folder(target):
         raise ConfigError(
@@ -177,9 +177,9 @@ def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
 
 def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: str | None) -> int:
     from flow_singer.cli._words import refuse_other_kind
-    from flow_singer.extract import run_tap
     from flow_singer.plugins.prepare import prepare
     from flow_singer.process.interrupts import interruptible
+    from flow_singer.stages.extract import run_tap
 
     if not sys.stdout.writable():
         raise ConfigError(

@@ -86,8 +86,8 @@ def command(
 
     with interruptible(within_s=_STOP_S), contextlib.closing(ParallelDecoder()) as parallel:
         parallel.expect_input(0)  # a second process starts while this one still loads pandas
+        from flow_singer.stages.transform import TransformOptions, transform_stream
         from flow_singer.tabular.memory import set_up_memory
-        from flow_singer.transforming import TransformOptions, transform_stream
         from flow_singer.transforms.buffers import Limits
 
         options = TransformOptions(

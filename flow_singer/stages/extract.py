@@ -34,10 +34,10 @@ from flow_singer.project.meltanofile import Project
 from flow_singer.singer.catalog import legacy_properties, selected_streams
 from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run, excerpt
+from flow_singer.stages.tapcatalog import make_catalog
+from flow_singer.stages.tapoptions import TapOptions
+from flow_singer.stages.tapstate import Bookmark, find_bookmark, resumed_streams
 from flow_singer.state.documents import StateStore
-from flow_singer.tapcatalog import make_catalog
-from flow_singer.tapoptions import TapOptions
-from flow_singer.tapstate import Bookmark, find_bookmark, resumed_streams
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flow_singer.errors import EXIT_INCOMPLETE, EXIT_REJECTS, BusyError, FlowError, TargetError
-from flow_singer.inputstream import InputStream, LoadOptions
-from flow_singer.keeper import BookmarkKeeper
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.plugins.runfolder import run_folder, write_config
 from flow_singer.process.interrupts import Interrupted
@@ -31,6 +29,8 @@ from flow_singer.project.meltanofile import Project
 from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run
 from flow_singer.singer.nonfinite import without_nan
+from flow_singer.stages.bookmarkwriter import BookmarkKeeper
+from flow_singer.stages.inputstream import InputStream, LoadOptions
 
 logger = logging.getLogger(__name__)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_singer.errors import ConfigError
-from flow_singer.inputstream import InputStream, LoadOptions
-from flow_singer.keeper import BookmarkKeeper
-from flow_singer.load import LoadResult, load_target
 from flow_singer.plugins.prepare import PreparedPlugin, prepare, upstream_settings
 from flow_singer.project.masking import mask
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
+from flow_singer.stages.bookmarkwriter import BookmarkKeeper
+from flow_singer.stages.inputstream import InputStream, LoadOptions
+from flow_singer.stages.target import LoadResult, load_target
+from flow_singer.stages.workspace import Workspace
 from flow_singer.state.documents import run_lock
-from flow_singer.workspace import Workspace
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.formats import FormatName
@@ -189,7 +189,7 @@ def _load_package(
     with contextlib.ExitStack() as stack:
         parallel = stack.enter_context(contextlib.closing(ParallelDecoder()))
         parallel.expect_input(source)
-        from flow_singer.packaging import EVERY_STREAM, load_into_package
+        from flow_singer.stages.package import EVERY_STREAM, load_into_package
         from flow_singer.tabular.parts import other_lines
         from flow_singer.tabular.startup import arrow_without_pandas
 

@@ -13,12 +13,12 @@ from flow_singer.datapackage.formats import FormatName
 from flow_singer.datapackage.sink import Loader
 from flow_singer.datapackage.validation import check_package
 from flow_singer.datapackage.writer import PackageWriter
-from flow_singer.inputstream import InputStream
-from flow_singer.load import LoadResult
 from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
 from flow_singer.singer.rejectfile import RejectFile
+from flow_singer.stages.inputstream import InputStream
+from flow_singer.stages.target import LoadResult
 from flow_singer.tabular.memory import set_up_memory
 from flow_singer.tabular.parallel import ParallelDecoder
 

@@ -14,8 +14,8 @@ import msgspec
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.project.meltanofile import Project
+from flow_singer.stages.tapoptions import TapOptions
 from flow_singer.state.documents import StateDocument, StateStore, is_empty, unwrap, why_no_state
-from flow_singer.tapoptions import TapOptions
 
 logger = logging.getLogger(__name__)
 

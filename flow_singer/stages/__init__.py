@@ -1,0 +1,1 @@
+"""Whole commands between two pipes, and the supervisor that joins them."""
