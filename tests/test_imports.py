@@ -32,9 +32,7 @@ FLOORS = [
 GROUND = {"errors", "files", "locks", "nearnames"}
 
 # Modules that are still to move into their room.
-MOVING = {
-    **dict.fromkeys(["scaffold"], "scaffold"),
-}
+MOVING = {}
 
 # Libraries that take long to load, and the rooms that need them.
 HEAVY = {

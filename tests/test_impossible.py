@@ -13,7 +13,7 @@ from command import Result
 from streams import messages, plain
 
 from flow_singer.errors import ConfigError
-from flow_singer.scaffold import make_project
+from flow_singer.scaffold.newproject import make_project
 from flow_singer.state.systemdb import SqliteStore
 
 DEEP = 20_000

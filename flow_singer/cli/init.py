@@ -21,7 +21,7 @@ def command(folder: Path) -> int:
     \b
     flow init demo && cd demo && flow run tap-demo transforms/issues.py output/
     """
-    from flow_singer.scaffold import make_project
+    from flow_singer.scaffold.newproject import make_project
 
     made = make_project(folder)
     for path in made:

@@ -38,7 +38,7 @@ def make_project(folder: Path) -> list[Path]:
             f"{folder / taken[0]} is there already; nothing was written.",
             "Give another folder: flow init DIR",
         )
-    templates = files("flow_singer") / "templates"
+    templates = files("flow_singer") / "scaffold" / "templates"
     places = {folder / name: templates / template for name, template in _FILES.items()}
     missing = [one for one in _folders(places) if not os.path.lexists(one)]
     made: list[Path] = []

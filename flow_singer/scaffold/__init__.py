@@ -1,0 +1,1 @@
+"""New projects, and the files they begin with."""
