@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from flow_singer import errors
-from flow_singer.cli import flow
+from flow_singer.cli.group import flow
 from flow_singer.plugins.environments import BUNDLED
 from flow_singer.singer.schema import KINDS
 

@@ -11,7 +11,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until a run watches for signals, Ctrl-C just ends the process: no traceback out of an import.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from flow_singer.cli import main as run_command
+    from flow_singer.cli.group import main as run_command
 
     run_command()
 

@@ -15,7 +15,7 @@ from command import Command
 from pages import ROOT, Block, blocks, follow, name_of, pages
 
 from flow_singer import errors
-from flow_singer.cli import flow as flow_command
+from flow_singer.cli.group import flow as flow_command
 from flow_singer.singer.schema import KINDS
 
 DOCS = ROOT / "docs"

@@ -31,9 +31,6 @@ FLOORS = [
 
 GROUND = {"errors", "files", "locks", "nearnames"}
 
-# Modules that are still to move into their room.
-MOVING = {}
-
 # Libraries that take long to load, and the rooms that need them.
 HEAVY = {
     "pandas": {"tabular", "transforms"},
@@ -78,7 +75,7 @@ def _is_public_name(module: str) -> bool:
 
 def _room(module: str) -> str:
     first = module.partition(".")[0]
-    return "ground" if first in GROUND else MOVING.get(module, first)
+    return "ground" if first in GROUND else first
 
 
 def _own_imports(module: str) -> Iterator[tuple[int, str]]:
@@ -91,6 +88,25 @@ def _own_imports(module: str) -> Iterator[tuple[int, str]]:
 
 def test_every_module_has_a_floor() -> None:
     assert {_room(name) for name in MODULES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("room", [room for room in FLOOR if room not in ("ground", "__main__")])
+def test_a_room_says_what_it_is_for_and_hands_nothing_on(room: str) -> None:
+    lines = (PACKAGE / room / "__init__.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith('"""')
+
+
+def test_no_two_files_share_a_name_but_a_verb_and_what_carries_it_out() -> None:
+    homes: dict[str, list[str]] = {}
+    for module in MODULES:
+        homes.setdefault(module.rpartition(".")[2].lstrip("_"), []).append(module)
+    shared = {tuple(found) for name, found in homes.items() if len(found) > 1}
+    assert shared == {
+        ("cli._pipeline", "stages.pipeline"),
+        ("cli.load", "stages.load"),
+        ("cli.transform", "stages.transform"),
+    }
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from flow_singer.cli._variables import is_given, set_variable
+from flow_singer.cli._optionvars import is_given, set_variable
 from flow_singer.errors import ConfigError
 
 logger = logging.getLogger("flow_singer")

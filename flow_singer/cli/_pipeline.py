@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import click
 
 from flow_singer.cli._context import Cli
-from flow_singer.cli._errors import show_error
+from flow_singer.cli._ending import show_error
 from flow_singer.cli._hints import in_words_of_run
 from flow_singer.cli._idle import Idle, refuse_idle
+from flow_singer.cli._optionvars import variables_of
 from flow_singer.cli._progress import Progress, tell_bookmark, tell_summary
-from flow_singer.cli._variables import variables_of
 from flow_singer.cli._words import is_file, split_blocks, target_of
 from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
 from flow_singer.plugins.prepare import read_config

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flow_singer.cli._variables import Verb
+from flow_singer.cli._optionvars import Verb
 from flow_singer.errors import EXIT_OK
 
 

@@ -11,8 +11,8 @@ import click
 from flow_singer.cli import _options
 from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
+from flow_singer.cli._optionvars import Verb
 from flow_singer.cli._progress import Progress, tell_bookmark, tell_rejects, tell_summary
-from flow_singer.cli._variables import Verb
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import click
 from flow_singer.cli import _options
 from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
+from flow_singer.cli._optionvars import Verb, is_given, set_variable
 from flow_singer.cli._progress import Progress, tell_summary
-from flow_singer.cli._variables import Verb, is_given, set_variable
 from flow_singer.errors import EXIT_OK, ConfigError
 from flow_singer.process.status import StatusWriter
 

@@ -12,8 +12,8 @@ import click
 
 from flow_singer.cli import _options
 from flow_singer.cli._context import Cli
+from flow_singer.cli._optionvars import Verb
 from flow_singer.cli._progress import tell_rejects
-from flow_singer.cli._variables import Verb
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 from flow_singer.process.status import StatusWriter
 

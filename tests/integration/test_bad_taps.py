@@ -32,7 +32,7 @@ IMPATIENT = (
     "flow_singer.stages.extract._LINGER_S = 0.5\n"
     "flow_singer.process.processes.ORPHAN_S = 0.5\n"
     "flow_singer.process.processes.Process.stop.__kwdefaults__['grace_s'] = 0.5\n"
-    "from flow_singer.cli import main\n"
+    "from flow_singer.cli.group import main\n"
     "main()",
 )
 

@@ -10,7 +10,7 @@ import pytest
 from command import Result
 from projects import write_project
 
-from flow_singer.cli._errors import typed_secrets
+from flow_singer.cli._ending import typed_secrets
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.prepare import read_config
 

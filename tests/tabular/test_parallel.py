@@ -232,7 +232,7 @@ import sys
 from flow_singer.tabular import parallel
 parallel.LARGE_BYTES = 1
 parallel.ParallelDecoder.expect = lambda self, size: print("expects", size, sys.modules.get("pandas"), file=sys.stderr)
-from flow_singer.cli import main
+from flow_singer.cli.group import main
 main()
 """
 

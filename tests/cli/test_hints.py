@@ -12,11 +12,11 @@ import click
 import pytest
 from flow_target_csv.target import TargetCSV
 
-from flow_singer.cli import flow
 from flow_singer.cli._hints import in_words_of_run
+from flow_singer.cli.group import flow
 from flow_singer.datapackage.sdktarget import as_settings
 
-PACKAGE = Path(__file__).parent.parent / "flow_singer"
+PACKAGE = Path(__file__).parents[2] / "flow_singer"
 VERBS = ("init", "run", "transform", "load")
 OF_PLUGINS = {"--about", "--help", "--discover", "--properties", "--state", "--config", "--editable"}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")

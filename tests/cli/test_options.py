@@ -14,8 +14,8 @@ from command import Command, Result
 from projects import write_project
 from streams import BOOKMARK, bookmark, bookmarked_id, framed, messages
 
-from flow_singer.cli import flow as flow_group
-from flow_singer.cli._variables import variables_of
+from flow_singer.cli._optionvars import variables_of
+from flow_singer.cli.group import flow as flow_group
 
 Flow = Callable[..., Result]
 

@@ -14,7 +14,7 @@ from itertools import takewhile
 import click
 
 from flow_singer.cli._logging import tell
-from flow_singer.cli._variables import blame_variable
+from flow_singer.cli._optionvars import blame_variable
 from flow_singer.errors import (
     EXIT_DATA,
     EXIT_INTERNAL,

@@ -16,7 +16,7 @@ from flow_singer.state.systemdb import SqliteStore
 
 Flow = Callable[..., Result]
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def _errors(result: Result) -> list[str]:
