@@ -10,9 +10,9 @@ from typing import Any
 
 from flow_singer.errors import FlowError
 from flow_singer.singer.marks import MessageWriter
-from flow_singer.transforms.buffers import Limits
 from flow_singer.transforms.functions import StreamFunction, load_functions
 from flow_singer.transforms.transformer import Transformer
+from flow_singer.transforms.waitingrecords import Limits
 
 INTEGER = {"type": ["null", "integer"]}
 TEXT = {"type": ["null", "string"]}

@@ -88,7 +88,7 @@ def command(
         parallel.expect_input(0)  # a second process starts while this one still loads pandas
         from flow_singer.stages.transform import TransformOptions, transform_stream
         from flow_singer.tabular.memory import set_up_memory
-        from flow_singer.transforms.buffers import Limits
+        from flow_singer.transforms.waitingrecords import Limits
 
         options = TransformOptions(
             plain=plain,

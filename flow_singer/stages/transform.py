@@ -18,12 +18,12 @@ from flow_singer.singer.marks import Header, MessageWriter, check_complete, cut_
 from flow_singer.singer.messages import CutLineError
 from flow_singer.singer.rejectfile import RejectFile
 from flow_singer.tabular.parallel import ParallelDecoder
-from flow_singer.transforms.buffers import Limits
 from flow_singer.transforms.forks import owning
 from flow_singer.transforms.functions import load_functions
 from flow_singer.transforms.missed import describe_missed
 from flow_singer.transforms.raised import readable
-from flow_singer.transforms.transformer import Transformer, records_written
+from flow_singer.transforms.transformer import Transformer
+from flow_singer.transforms.waitingrecords import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -213,7 +213,7 @@ class _Chain:
             transformer.finish(complete=reason is None)
             for notice in transformer.notices:
                 logger.warning("%s", notice)
-            writer.records = dict(records_written(transformer, writer))
+            writer.records = transformer.records_written
             if position < len(self.transformers) - 1:
                 writer.finish(ok=reason is None, code=75 if reason else 0, reason=reason)
         if reason is not None:

@@ -1,36 +1,57 @@
-"""STATEs that wait until every record before them is written."""
+"""The barrier for STATE: one that covers a record is not written before that record."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 MOST_STATES = 1_000
 """How many STATEs may wait; past that every other one is forgotten, as a newer one says more."""
 
 
-class WaitingStates:
-    """STATE lines in the order they came, each with the number of its line and the second it came."""
+class StateBarrier:
+    """Holds a STATE back as long as a record that came before it is not written.
 
-    def __init__(self) -> None:
+    Args:
+        write: takes a STATE line (without newline) that may go.
+        oldest_line: number of the first line whose record is not written yet; None where all are.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[bytes], object],
+        oldest_line: Callable[[], int | None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._write = write
+        self._oldest_line = oldest_line
+        self._clock = clock
         self._states: deque[tuple[int, float, bytes]] = deque()
 
     def __len__(self) -> int:
         return len(self._states)
 
-    @property
-    def oldest_s(self) -> float:
-        """When the first one came; there must be one."""
-        return self._states[0][1]
-
-    def add(self, line_number: int, at_s: float, line: bytes) -> None:
-        """Take one more."""
-        self._states.append((line_number, at_s, line))
+    def take(self, line_number: int, line: bytes) -> None:
+        """Take the STATE of a line: it goes at once, or waits."""
+        if not self._states and self._oldest_line() is None:
+            self._write(line)
+            return
+        self._states.append((line_number, self._clock(), line))
         if len(self._states) > MOST_STATES:  # a tap may write one behind each of ten million records
             self._states = deque([*self._states][::-2][::-1])
 
-    def release(self, barrier: int | None) -> bytes | None:
-        """Forget those before line `barrier` (None: all of them) but for the newest, which says all, and return it."""
+    def has_waited(self, seconds: float) -> bool:
+        """Whether a STATE has waited so long."""
+        return bool(self._states) and self._clock() - self._states[0][1] >= seconds
+
+    def release(self) -> None:
+        """Write the newest STATE that no unwritten record precedes; it says all that older ones say."""
+        if not self._states:
+            return
+        oldest = self._oldest_line()
         newest = None
-        while self._states and (barrier is None or self._states[0][0] < barrier):
+        while self._states and (oldest is None or self._states[0][0] < oldest):
             newest = self._states.popleft()[2]
-        return newest
+        if newest is not None:
+            self._write(newest)

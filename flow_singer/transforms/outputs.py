@@ -14,6 +14,7 @@ from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.lines import OutputStream
 from flow_singer.tabular.steady import Alone
 from flow_singer.transforms.functions import StreamFunction
+from flow_singer.transforms.notices import Notices
 from flow_singer.transforms.results import Output
 
 
@@ -22,14 +23,16 @@ class Outputs:
 
     Args:
         out: where messages go.
+        notices: learn of streams that were dropped.
 
     Attributes:
         passing: streams that no function takes; none may make a stream of such a name.
     """
 
-    def __init__(self, out: MessageWriter) -> None:
+    def __init__(self, out: MessageWriter, notices: Notices) -> None:
         self.passing: set[str] = set()
         self._out = out
+        self._notices = notices
         self._streams: dict[str, OutputStream] = {}
         self._made_by: dict[str, StreamFunction] = {}
         self._made_of: dict[str, dict[str, None]] = {}
@@ -79,7 +82,7 @@ class Outputs:
         is_whole: bool = False,
         alone: Alone | None = None,
     ) -> None:
-        """Send one output of a call.
+        """Send one output of a call, or note that it drops its stream.
 
         Args:
             function: made it.
@@ -92,6 +95,10 @@ class Outputs:
         Raises:
             TransformError: the rows cannot be written, or their stream is somebody else's.
         """
+        if output.dropped:
+            stream = output.stream or (schema.stream if schema else ", ".join(function.streams))
+            self._notices.dropped(function, stream, batch.count if batch else 0)
+            return
         writer = self.of(function, output.stream, schema.stream if schema else None)
         if output.properties:
             writer.declare(output.properties, output.key)

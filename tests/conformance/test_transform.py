@@ -35,8 +35,8 @@ from pushed import (
 
 from flow_singer.errors import MessageError, TransformError
 from flow_singer.singer.marks import Header, Trailer, add_mark
-from flow_singer.transforms.buffers import Limits
 from flow_singer.transforms.spool import Spool
+from flow_singer.transforms.waitingrecords import Limits
 
 Flow = Callable[..., Result]
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "singer"
@@ -468,13 +468,13 @@ def test_x18_whole_input_past_the_limit_goes_to_a_file_without_a_name(
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    monkeypatch.setattr("flow_singer.transforms.transformer.Spool", lambda: Spool(20_000))
+    monkeypatch.setattr("flow_singer.transforms.wholerunner.Spool", lambda: Spool(20_000))
     one, out = transformer(functions_of(WHOLE, tmp_path), limits=Limits(batch_records=50))
     one.push(SCHEMA)
     process = psutil.Process()
     for start in range(1, 5001, 50):
         one.push(records("s", rows(50, start)))
-        spool = one._buffers["s"].spool
+        spool = one._runners["s"].spool
         assert spool is not None
         assert sum(c.values.nbytes for batch in spool._batches for c in batch.columns.values()) <= 20_000
     assert any(str(folder) in link for link in links_of(process)), "nothing was spilled"
@@ -1293,7 +1293,7 @@ def test_a_whole_stream_whose_schema_changes_stops_the_run(tmp_path: Path) -> No
 def test_the_split_check_looks_at_each_of_the_first_streams_of_a_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_singer.transforms.transformer.SPLIT_CHECK_STREAMS", 2)
+    monkeypatch.setattr("flow_singer.transforms.batchrunner.SPLIT_CHECK_STREAMS", 2)
     calls = tmp_path / "calls"
     seen = f"with open({str(calls)!r}, 'a') as file:\n        file.write(df['name'][0] + ' ')"
     function = f"@transform('s*')\ndef f(df):\n    {seen}\n    return df\n"

@@ -25,8 +25,8 @@ from flow_singer.tabular.batch import Batch, json_texts
 from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part
-from flow_singer.transforms.buffers import Limits
 from flow_singer.transforms.transformer import Transformer
+from flow_singer.transforms.waitingrecords import Limits
 
 SCHEMA = StreamSchema(
     {
