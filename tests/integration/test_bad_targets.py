@@ -28,7 +28,7 @@ def project(root: Path, script: str, **config: Any) -> Path:
     return write_project(root, targets={"target-x": {"script": script, "config": config}})
 
 
-@pytest.mark.parametrize("lines", [0, 1, None], ids=["at once", "after a line", "at the end"])
+@pytest.mark.parametrize("lines", [0, 2, None], ids=["at once", "after two lines", "at the end"])
 @pytest.mark.parametrize(
     ("end", "told"),
     [
@@ -47,7 +47,10 @@ def test_a_target_that_fails_is_told_of_once(
     assert result.stderr.count("Error: ") == 1
     assert f"Error: target-x {told}." in result.stderr
     assert "The next run resumes from the last bookmark it confirmed." in result.stderr
-    assert bookmarked_id(tmp_path) == 1
+    if (
+        lines != 0
+    ):  # who reads nothing can confirm nothing; what it prints may come before the first STATE was sent
+        assert bookmarked_id(tmp_path) == 1
 
 
 def test_a_target_that_cannot_be_started_is_named(tmp_path: Path, flow: Flow) -> None:
