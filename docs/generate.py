@@ -18,6 +18,10 @@ from pathlib import Path
 
 import click
 
+sys.path += [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent / "tests")]
+
+import drawing
+
 from flow_singer import errors
 from flow_singer.cli.group import flow
 from flow_singer.plugins.environments import BUNDLED
@@ -68,6 +72,15 @@ def exit_codes() -> str:
         meaning, react = MEANINGS[name]
         raised = ", ".join(f"`{one.__name__}`" for one in _errors() if one.exit_code == code)
         lines.append(f"| {code} | {meaning} | {react} | {raised} |")
+    return "\n".join(lines)
+
+
+def error_classes() -> str:
+    """A row per class of `errors.py`."""
+    lines = ["| Exception | Is a | Code | Raised for |", "|---|---|---|---|"]
+    for one in _errors():
+        said = (inspect.getdoc(one) or "").partition("\n")[0]
+        lines.append(f"| `{one.__name__}` | `{one.__bases__[0].__name__}` | {one.exit_code} | {said} |")
     return "\n".join(lines)
 
 
@@ -137,7 +150,14 @@ def _value_of(option: click.Option) -> str:
     return "N"
 
 
-PARTS = {"cli": cli, "exit-codes": exit_codes, "types": types}
+PARTS = {
+    "cli": cli,
+    "errors": error_classes,
+    "exit-codes": exit_codes,
+    "rooms": drawing.rooms,
+    "types": types,
+    "way": drawing.way,
+}
 
 
 def filled_in(text: str) -> str:

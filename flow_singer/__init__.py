@@ -1,6 +1,7 @@
 """Flow: Singer taps and targets with pandas in the middle.
 
-Names are imported when they are first used, so that a command imports only what it needs.
+What this package exports is its public API; the modules in its folders are not. Names are imported when they
+are first used, so that a command imports only what it needs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_singer.errors import BusyError as BusyError
+    from flow_singer.errors import ConfigError as ConfigError
+    from flow_singer.errors import DataError as DataError
     from flow_singer.errors import FlowError as FlowError
+    from flow_singer.errors import IncompleteError as IncompleteError
+    from flow_singer.errors import MessageError as MessageError
+    from flow_singer.errors import RecordError as RecordError
+    from flow_singer.errors import TapError as TapError
+    from flow_singer.errors import TargetError as TargetError
+    from flow_singer.errors import TransformError as TransformError
     from flow_singer.transforms.drops import DROP as DROP
     from flow_singer.transforms.functions import transform as transform
     from flow_singer.transforms.runpackage import Package as Package
@@ -17,13 +27,37 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BusyError": "flow_singer.errors",
+    "ConfigError": "flow_singer.errors",
     "DROP": "flow_singer.transforms.drops",
+    "DataError": "flow_singer.errors",
     "FlowError": "flow_singer.errors",
+    "IncompleteError": "flow_singer.errors",
+    "MessageError": "flow_singer.errors",
     "Package": "flow_singer.transforms.runpackage",
+    "RecordError": "flow_singer.errors",
+    "TapError": "flow_singer.errors",
+    "TargetError": "flow_singer.errors",
+    "TransformError": "flow_singer.errors",
     "transform": "flow_singer.transforms.functions",
 }
 
-__all__ = ["DROP", "FlowError", "Package", "__version__", "transform"]
+__all__ = [
+    "DROP",
+    "BusyError",
+    "ConfigError",
+    "DataError",
+    "FlowError",
+    "IncompleteError",
+    "MessageError",
+    "Package",
+    "RecordError",
+    "TapError",
+    "TargetError",
+    "TransformError",
+    "__version__",
+    "transform",
+]
 
 
 def __getattr__(name: str) -> Any:

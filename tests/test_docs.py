@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +16,7 @@ import pytest
 from command import Command
 from pages import ROOT, Block, blocks, follow, name_of, pages
 
+import flow_singer
 from flow_singer import errors
 from flow_singer.cli.group import flow as flow_command
 from flow_singer.singer.schema import KINDS
@@ -101,8 +104,10 @@ def test_generated_parts_are_in_step(generate: ModuleType) -> None:
     found = generate.pages()
     assert [name_of(page) for page in found] == [
         "docs/concepts/types.md",
+        "docs/design.md",
         "docs/reference/cli.md",
         "docs/reference/exit-codes.md",
+        "docs/reference/python.md",
     ]
     for page in found:
         text = page.read_text(encoding="utf-8")
@@ -143,6 +148,39 @@ def test_types_table_is_that_of_the_kinds() -> None:
     assert table == [(kind.json_schema, kind.dtype, kind.field, kind.note) for kind in KINDS.values()]
 
 
+def test_python_page_is_that_of_the_public_names() -> None:
+    text = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    headed = re.findall(r"^## `flow_singer\.(\w+)`$", text, re.M)
+    listed = re.findall(r"^\| `(\w+)` \| `\w+` \| \d+ \|", text, re.M)
+    assert sorted([*headed, *listed, "__version__"]) == sorted(flow_singer.__all__)
+    _, rows = text.split("| Argument | |\n|---|---|\n")
+    arguments = re.findall(r"^\| `\*?(\w+)` \|", rows.partition("\n\n")[0], re.M)
+    parameters = inspect.signature(flow_singer.transform).parameters
+    assert arguments == list(parameters)
+    shown = [str(one.replace(annotation=inspect.Parameter.empty)) for one in parameters.values()]
+    assert f"`transform({', '.join(shown)})`" in text
+
+
+FOR_CONTRIBUTORS = {"CHANGELOG.md", "CONTRIBUTING.md", "docs/design.md"}
+_USED = re.compile(r"\bfrom flow_singer import ([\w, ]+)|\bflow_singer\.(\w+)")
+
+
+def _for_users() -> Iterator[Path]:
+    yield from (page for page in pages() if name_of(page) not in FOR_CONTRIBUTORS)
+    for folder in ("examples", "flow_singer/scaffold/templates"):
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", list(_for_users()), ids=name_of)
+def test_users_are_told_of_public_names_only(file: Path) -> None:
+    used = {
+        name.strip()
+        for names in _USED.findall(file.read_text(encoding="utf-8"))
+        for name in ",".join(filter(None, names)).split(",")
+    }
+    assert used <= set(flow_singer.__all__)
+
+
 # -------------------------------------------------------------------------------------------- links
 
 
@@ -157,6 +195,30 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert goal.exists() or goal.is_relative_to(ROOT / "benchmarks" / "results"), link
         if anchor and goal.suffix == ".md":
             assert anchor in _anchors(goal), link
+
+
+BASES = (ROOT, ROOT / "flow_singer")
+_PATH = re.compile(
+    r"(?![A-Z]+\.py)(?:[\w.-]*/[\w./-]*|[\w.-]+\.(?:py|md|json|toml|yml))"
+)  # T.py: anybody's file
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/design.md"])
+def test_paths_in_backticks_exist(name: str) -> None:
+    """Each is whole from the root or from the package; a bare name is that of a file somewhere in either."""
+    text = re.sub(r"^```.*?^```$", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.M | re.S)
+    words = {word for code in re.findall(r"`([^`\n]+)`", text) for word in code.split()}
+    paths = {word for word in words if _PATH.fullmatch(word)}
+    assert len(paths) > 5
+    assert not [path for path in sorted(paths) if not _is_there(path)]
+
+
+def _is_there(path: str) -> bool:
+    if any((base / path).exists() for base in BASES):
+        return True
+    return "/" not in path and any(
+        next((ROOT / folder).rglob(path), None) for folder in ("flow_singer", "taps", "targets")
+    )
 
 
 def _anchors(page: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.metadata
 import inspect
@@ -15,12 +16,23 @@ from flow_singer import errors
 
 ROOT = Path(__file__).parent.parent
 
+ERROR = "(message: 'str', hint: 'str | None' = None) -> 'None'"
+
 PUBLIC = {
-    "FlowError": "(message: 'str', hint: 'str | None' = None) -> 'None'",
+    "BusyError": ERROR,
+    "ConfigError": ERROR,
+    "DataError": ERROR,
+    "FlowError": ERROR,
+    "IncompleteError": ERROR,
+    "MessageError": ERROR,
     "Package": (
         "(frames: 'Mapping[str, pd.DataFrame] | None' = None,"
         " schemas: 'Mapping[str, Mapping[str, Any]] | None' = None) -> 'None'"
     ),
+    "RecordError": ERROR,
+    "TapError": ERROR,
+    "TargetError": ERROR,
+    "TransformError": ERROR,
     "transform": (
         "(*streams: 'str', into: 'str | Sequence[str] | Mapping[str, Sequence[str] | None] | None' = None,"
         " key: 'Sequence[str] | None' = None, whole: 'bool' = False, batch: 'bool' = False, rows: 'bool' = False,"
@@ -44,8 +56,8 @@ EXIT_CODES = {
 
 
 def test_the_public_names_are_these() -> None:
-    assert flow_singer.__all__ == sorted([*PUBLIC, "DROP", "__version__"])
-    assert dir(flow_singer) == flow_singer.__all__
+    assert sorted(flow_singer.__all__) == sorted([*PUBLIC, "DROP", "__version__"])
+    assert dir(flow_singer) == sorted(flow_singer.__all__)
 
 
 def test_no_room_has_a_public_name() -> None:
@@ -71,6 +83,24 @@ def test_a_star_import_gives_the_public_names() -> None:
     assert set(flow_singer.__all__) <= set(names)
 
 
+def test_a_type_checker_sees_the_public_names() -> None:
+    """What is imported late is named for it in `if TYPE_CHECKING`, from the same modules."""
+    (block,) = (
+        node
+        for node in ast.parse(Path(flow_singer.__file__).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.If)
+    )
+    shown = {
+        alias.asname: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname == alias.name
+    }
+    assert shown == flow_singer._HOMES
+    assert set(shown) == set(flow_singer.__all__) - {"__version__"}
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert flow_singer.__version__ == declared == importlib.metadata.version("flow-singer")
@@ -84,6 +114,17 @@ def test_every_error_has_its_exit_code() -> None:
     found = {name: one.exit_code for name, one in vars(errors).items() if isinstance(one, type)}
     assert found == EXIT_CODES
     assert all(issubclass(getattr(errors, name), errors.FlowError) for name in found)
+
+
+def test_every_error_can_be_imported_from_the_package() -> None:
+    for name in EXIT_CODES:
+        assert getattr(flow_singer, name) is getattr(errors, name)
+
+
+def test_callers_can_catch_by_what_they_do_next() -> None:
+    data = {"MessageError", "RecordError", "TransformError"}
+    for name in PUBLIC.keys() & EXIT_CODES.keys() - {"DataError"}:
+        assert issubclass(getattr(flow_singer, name), flow_singer.DataError) == (name in data)
 
 
 def test_an_error_says_what_happened_and_what_to_do() -> None:
