@@ -46,8 +46,8 @@ MOST_LINES_OF_A_CLASS = 250
 MOST_LINES_OF_A_FILE = 450
 
 # Longer ones that are still to be split. A name that is no longer needed here fails, so that the lists only shrink.
-LONG_CLASSES = {"Loader", "OutputStream", "RecordDecoder", "Transformer"}
-LONG_FILES = {"flow_singer/transforms/transformer.py"}
+LONG_CLASSES = {"Loader", "OutputStream", "RecordDecoder"}
+LONG_FILES: set[str] = set()
 
 
 def _sources(*folders: str) -> Iterator[Path]:

@@ -233,7 +233,7 @@ class Transformer:
             self._out.schema(line)
             return
         schema = StreamSchema(decode_object(line, run.first_line), read=function.columns)
-        self._check_columns(function, schema)
+        _check_columns(function, schema, self._met_columns[stream])
         runner = self._runners.get(stream)
         if runner is None:
             runner = self._runners[stream] = _RUNNERS[function.mode](function, schema, self._shared)
@@ -241,26 +241,7 @@ class Transformer:
             self._waiting.flush(runner)
             runner.change_schema(schema, run.first_line)
         if runner.needs_every_row:
-            self._refuse_increment(function, stream)
-
-    def _check_columns(self, function: StreamFunction, schema: StreamSchema) -> None:
-        """Refuse columns that a function wants to see, and that no SCHEMA of its stream has had."""
-        met = self._met_columns[schema.stream]  # a column may leave the SCHEMA for a while
-        met.update(schema.properties)
-        if unknown := [name for name in function.columns or () if name not in met]:
-            names = [*schema.properties, *schema.unread]
-            raise TransformError(
-                f"{function.where} wants to see {', '.join(map(repr, unknown))}, which stream '{schema.stream}' lacks.",
-                f"Is it selected, and spelt as in the SCHEMA? Its columns are: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
-            )
-
-    def _refuse_increment(self, function: StreamFunction, stream: str) -> None:
-        if self.header is not None and stream in self.header.resumed and not function.incremental:
-            raise TransformError(
-                f"{function.where} needs every row of stream '{stream}', but this run resumed from a bookmark "
-                "and brings only what is new.",
-                "Run the tap with --full-refresh, or declare @transform(..., incremental=True) if that is meant.",
-            )
+            _refuse_increment(function, stream, self.header)
 
     def _handle_state(self, run: Run) -> None:
         line = self._unmark(run.data[:-1])
@@ -307,3 +288,30 @@ class Transformer:
         if self._reject is None:
             raise error
         self._reject(number, stream, line, error)
+
+
+def _check_columns(function: StreamFunction, schema: StreamSchema, met: set[str]) -> None:
+    """Refuse columns that a function wants to see, and that no SCHEMA of its stream has had.
+
+    Args:
+        function: takes the stream.
+        schema: the newest SCHEMA.
+        met: columns of all SCHEMAs so far, as one may leave a column out for a while; those of this one are added.
+    """
+    met.update(schema.properties)
+    if unknown := [name for name in function.columns or () if name not in met]:
+        names = [*schema.properties, *schema.unread]
+        raise TransformError(
+            f"{function.where} wants to see {', '.join(map(repr, unknown))}, which stream '{schema.stream}' lacks.",
+            f"Is it selected, and spelt as in the SCHEMA? Its columns are: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
+        )
+
+
+def _refuse_increment(function: StreamFunction, stream: str, header: Header | None) -> None:
+    """Refuse a stream of which only what is new comes, for a function that needs every row."""
+    if header is not None and stream in header.resumed and not function.incremental:
+        raise TransformError(
+            f"{function.where} needs every row of stream '{stream}', but this run resumed from a bookmark "
+            "and brings only what is new.",
+            "Run the tap with --full-refresh, or declare @transform(..., incremental=True) if that is meant.",
+        )
