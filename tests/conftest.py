@@ -24,7 +24,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and what a test starts would, too
+# nohup ignores the first, a shell's `&` the second; what a test starts would, too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ENDING_S = 20.0  # the kernel needs a moment to end what was killed
