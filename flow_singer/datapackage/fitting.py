@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.schema import Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import text_bytes
+from flow_singer.tabular.textarrays import text_bytes
 
 _DATE = r"^\d{4}-\d\d-\d\d$"
 _DATE_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?$"

@@ -30,18 +30,18 @@ FORMATS: dict[str, Format] = {
 def open_file(format_name: FormatName, path: Path, *, csv_null: str | None = None) -> RowFile:
     """Make a new file of rows."""
     if format_name == "parquet":
-        from flow_singer.datapackage.parquet import ParquetFile
+        from flow_singer.datapackage.parquetfile import ParquetFile
 
         return ParquetFile(path)
     from flow_singer.datapackage.textfile import Layout, TextFile
 
     layout: Layout
     if format_name == "csv":
-        from flow_singer.datapackage.csvfile import CsvLayout
+        from flow_singer.datapackage.csvlayout import CsvLayout
 
         layout = CsvLayout(csv_null or "")
     else:
-        from flow_singer.datapackage.jsonl import JsonLayout
+        from flow_singer.datapackage.jsonlayout import JsonLayout
 
         layout = JsonLayout()
     return TextFile(path, layout)

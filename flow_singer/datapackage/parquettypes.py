@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from flow_singer.singer.digits import Digits
 from flow_singer.singer.schema import Property
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 DECIMAL_DIGITS = 38
 _DEFAULT_SCALE = 18

@@ -30,9 +30,9 @@ from flow_singer.singer.messages import (
 )
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part, other_lines, parts_of
+from flow_singer.tabular.recorddecoder import RecordDecoder
 
 __all__ = [
     "LoadLimits",
@@ -139,7 +139,7 @@ class Loader:
         reject: called as `reject(line_number, stream, line, error)` for what is set aside; without it the
             first bad line or record raises.
         noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
-        nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+        nan: see [`RecordDecoder`][flow_singer.tabular.recorddecoder.RecordDecoder].
         clock: seconds, for tests.
         parallel: decodes the records.
         batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.

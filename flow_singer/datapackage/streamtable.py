@@ -21,7 +21,7 @@ from flow_singer.errors import RecordError
 from flow_singer.singer.fields import field_of
 from flow_singer.singer.schema import Property, StreamSchema, read_property, widen
 from flow_singer.tabular.batch import Batch, Column, json_texts
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 
 class Held(NamedTuple):

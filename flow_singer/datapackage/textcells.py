@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from flow_singer.errors import RecordError
 from flow_singer.singer.schema import Property
 from flow_singer.tabular.batch import Column, json_texts
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 
 def plain_texts(one: Property, column: Column) -> pa.Array:

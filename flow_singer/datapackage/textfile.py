@@ -18,7 +18,7 @@ from flow_singer.datapackage.streamtable import Held
 from flow_singer.datapackage.textcells import line_bytes, lines_of, offsets_of
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 CHUNK_ROWS = 20_000
 

@@ -18,7 +18,7 @@ from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
 from flow_singer.datapackage.descriptor import package_descriptor, resource_descriptor
 from flow_singer.datapackage.formats import FORMATS, FormatName, open_file
 from flow_singer.datapackage.names import resource_names, slug, with_digest
-from flow_singer.datapackage.place import DESCRIPTOR, check_folder, check_zip, remove_package
+from flow_singer.datapackage.packageplace import DESCRIPTOR, check_folder, check_zip, remove_package
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder, publish_folder, recover_folder, replaced_folder

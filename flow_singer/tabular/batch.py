@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines
 from flow_singer.singer.schema import Kind, StreamSchema
-from flow_singer.tabular.text import TEXT, quoted
+from flow_singer.tabular.textarrays import TEXT, quoted
 
 CARRIERS: dict[Kind, pa.DataType] = {
     "integer": pa.int64(),

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from flow_singer.singer.schema import Kind
 from flow_singer.tabular.batch import Batch, Column
-from flow_singer.tabular.decode import decode_texts, object_array
+from flow_singer.tabular.jsonvalues import decode_texts, object_array
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.text import quoted
+from flow_singer.tabular.textarrays import quoted
 
 STRING_DTYPE = pd.StringDtype("pyarrow", na_value=np.nan)
 """The `str` of pandas 3, the same in pandas 2.3."""

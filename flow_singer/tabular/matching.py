@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.tabular.batch import Batch, Column
-from flow_singer.tabular.cells import arrow_text, encode_column
+from flow_singer.tabular.columnencoding import arrow_text, encode_column
 from flow_singer.tabular.frames import MARK, to_array
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 Rows: TypeAlias = pa.Array | slice
 """Positions in the batch, null for a row of nowhere; `slice(None)`: all records in their order."""

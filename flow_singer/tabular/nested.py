@@ -21,9 +21,9 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 from pandas.core.strings.object_array import ObjectStringArrayMixin  # type: ignore[import-not-found]
 
-from flow_singer.tabular.decode import decode_texts, object_array
-from flow_singer.tabular.objects import is_missing
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.jsonvalues import decode_texts, object_array
+from flow_singer.tabular.plainvalues import is_missing
+from flow_singer.tabular.textarrays import TEXT
 
 
 @register_extension_dtype

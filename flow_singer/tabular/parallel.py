@@ -29,8 +29,8 @@ from flow_singer.process.lifeline import die_with_parent
 from flow_singer.process.processes import write_all
 from flow_singer.singer.linenumbers import count_lines, joined_lines
 from flow_singer.tabular.batch import Batch
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.tabular.wire import from_bytes
 
 logger = logging.getLogger(__name__)

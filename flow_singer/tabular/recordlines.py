@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import TEXT, join, text_bytes
-from flow_singer.tabular.unread import BLANKS
-from flow_singer.tabular.written import Cells
+from flow_singer.tabular.outputcolumns import Cells
+from flow_singer.tabular.textarrays import TEXT, join, text_bytes
+from flow_singer.tabular.unreadmembers import BLANKS
 
 
 def record_lines(

@@ -16,10 +16,10 @@ import msgspec
 
 from flow_singer.errors import FlowError
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.memory import set_up_memory
 from flow_singer.tabular.parallel import SIZE_BYTES, Request, read_at
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.tabular.startup import arrow_without_pandas
 from flow_singer.tabular.wire import write_batch
 

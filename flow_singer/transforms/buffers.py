@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from flow_singer.singer.linenumbers import count_lines
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part, parts_of, split_part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.transforms.functions import StreamFunction
 from flow_singer.transforms.spool import Spool
 

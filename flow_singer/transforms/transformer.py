@@ -22,10 +22,10 @@ from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError, 
 from flow_singer.singer.nonfinite import without_nan
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, concat_batches, split_by_version
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.frames import to_frame
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part, other_lines
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.tabular.rows import decode_rows
 from flow_singer.transforms.barrier import WaitingStates
 from flow_singer.transforms.buffers import Buffer, Limits
@@ -60,7 +60,7 @@ class Transformer:
         reject: called as `reject(line_number, stream, line, error)` for what is set aside; without it, the
             first bad line, record or row raises.
         noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
-        nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+        nan: see [`RecordDecoder`][flow_singer.tabular.recorddecoder.RecordDecoder].
         clock: seconds, for tests.
         parallel: decodes; one of its own where None.
         batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flow_singer.datapackage.buildfolders import remove_leftovers
-from flow_singer.datapackage.csvfile import CsvLayout
+from flow_singer.datapackage.csvlayout import CsvLayout
 from flow_singer.datapackage.rowkeys import key_column
 from flow_singer.datapackage.textcells import line_bytes
 from flow_singer.singer.schema import StreamSchema, read_property

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from flow_singer.datapackage.csvfile import LINE_END, CsvLayout
+from flow_singer.datapackage.csvlayout import LINE_END, CsvLayout
 from flow_singer.errors import TargetError
 from flow_singer.files import fsync_folder, is_own, remove_temporaries, write_atomic
 from flow_singer.locks import Lock

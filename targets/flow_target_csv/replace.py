@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
-from flow_singer.datapackage.csvfile import CsvLayout
+from flow_singer.datapackage.csvlayout import CsvLayout
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.textfile import TextFile
 from flow_singer.errors import ConfigError, MessageError

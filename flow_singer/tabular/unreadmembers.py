@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.linenumbers import count_lines
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.text import TEXT, texts_of
+from flow_singer.tabular.textarrays import TEXT, texts_of
 
 _ABSENT = msgspec.Raw(b"")
 _COMMA, _SPACE, _QUOTE, _CLOSE, _NEWLINE = b', "}\n'

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.decode import decode_texts, encode_all
 from flow_singer.tabular.frames import exact_integers, source_texts, to_array
+from flow_singer.tabular.jsonvalues import decode_texts, encode_all
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.objects import encode_each, is_missing
-from flow_singer.tabular.text import TEXT, join, quoted
-from flow_singer.tabular.written import OF_DECIMAL_TEXT, Cells, Source, fits, property_of, restored
+from flow_singer.tabular.outputcolumns import OF_DECIMAL_TEXT, Cells, Source, fits, property_of, restored
+from flow_singer.tabular.plainvalues import encode_each, is_missing
+from flow_singer.tabular.textarrays import TEXT, join, quoted
 
 
 def encode_nested(values: JsonArray, source: Source | None) -> Cells:

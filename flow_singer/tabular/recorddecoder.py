@@ -23,8 +23,8 @@ from flow_singer.singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.batch import CARRIERS, ENVELOPE_KEYS, Batch, Column, concat_batches
 from flow_singer.tabular.literals import IntegerText, NotANumber, NumberText, dump, json_type
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.text import TEXT, texts_of
-from flow_singer.tabular.unread import Separator, is_worth_it
+from flow_singer.tabular.textarrays import TEXT, texts_of
+from flow_singer.tabular.unreadmembers import Separator, is_worth_it
 
 _ABSENT = msgspec.Raw(b"")
 Reject = Callable[[int, bytes, DataError], None]

@@ -28,7 +28,7 @@ from flow_singer.files import sha256_file
 from flow_singer.singer.digits import Digits
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 _DOUBLE_DIGITS = 15
 """A decimal of so many digits is told from its neighbours by a double."""

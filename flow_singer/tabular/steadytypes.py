@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.schema import Property, read_property
 from flow_singer.tabular.matching import Rows
-from flow_singer.tabular.unboxed import EXACT, unboxed
-from flow_singer.tabular.written import Source, equal_integers
+from flow_singer.tabular.outputcolumns import Source, equal_integers
+from flow_singer.tabular.unboxing import EXACT, unboxed
 
 Alone = Callable[[int], Mapping[str, Any]]
 """Shows a function one record of its batch alone, and says the dtypes of the columns that it makes of it."""
@@ -33,7 +33,7 @@ def steady(
 
     Args:
         values: n cells.
-        returned: the same as the function returned them, before [`unboxed`][flow_singer.tabular.unboxed.unboxed].
+        returned: the same as the function returned them, before [`unboxed`][flow_singer.tabular.unboxing.unboxed].
         source: where they may have come from.
         known: what the column has been so far; None where it had no value yet.
 

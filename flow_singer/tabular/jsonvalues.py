@@ -57,7 +57,7 @@ class WrittenFloat(float):
 
 
 def written_float(text: str) -> float | Decimal:
-    """Like [`exact_float`][flow_singer.tabular.decode.exact_float], but `1.50` is written as `1.50` again."""
+    """Like [`exact_float`][flow_singer.tabular.jsonvalues.exact_float], but `1.50` is written as `1.50` again."""
     value = float(text)
     if repr(value) == text:
         return value

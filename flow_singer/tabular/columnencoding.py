@@ -19,9 +19,9 @@ from flow_singer.singer.schema import inferred, read_property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.frames import to_array
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.objectcells import encode_nested, encode_objects
-from flow_singer.tabular.text import TEXT, escaped, join, quoted
-from flow_singer.tabular.written import Cells, Source, equal_integers, kept_property, restored
+from flow_singer.tabular.objectencoding import encode_nested, encode_objects
+from flow_singer.tabular.outputcolumns import Cells, Source, equal_integers, kept_property, restored
+from flow_singer.tabular.textarrays import TEXT, escaped, join, quoted
 
 
 def encode_column(values: Any, source: Source | None) -> Cells:

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from flow_singer.errors import TransformError
-from flow_singer.tabular.cells import encode_column
+from flow_singer.tabular.columnencoding import encode_column
 from flow_singer.tabular.frames import MARK
-from flow_singer.tabular.objects import encode_each, is_missing
+from flow_singer.tabular.plainvalues import encode_each, is_missing
 
 
 @dataclass

@@ -19,18 +19,18 @@ import pyarrow.compute as pc
 from flow_singer.errors import TransformError
 from flow_singer.singer.schema import Property, StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
-from flow_singer.tabular.cells import encode_column
+from flow_singer.tabular.columnencoding import encode_column
 from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_column, take_undeclared
-from flow_singer.tabular.objectcells import encode_values
+from flow_singer.tabular.objectencoding import encode_values
+from flow_singer.tabular.outputcolumns import Cells, Source
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
+from flow_singer.tabular.resulttable import table_of
 from flow_singer.tabular.rows import RowBatch, RowWriter
-from flow_singer.tabular.steady import Alone, integers_alone, steady
-from flow_singer.tabular.table import table_of
-from flow_singer.tabular.text import TEXT
-from flow_singer.tabular.unboxed import take_back
-from flow_singer.tabular.unread import without_members
-from flow_singer.tabular.written import Cells, Source
+from flow_singer.tabular.steadytypes import Alone, integers_alone, steady
+from flow_singer.tabular.textarrays import TEXT
+from flow_singer.tabular.unboxing import take_back
+from flow_singer.tabular.unreadmembers import without_members
 
 
 class OutputStream:
@@ -76,7 +76,7 @@ class OutputStream:
         """Write a frame.
 
         Args:
-            frame: n rows; see [`table_of`][flow_singer.tabular.table.table_of].
+            frame: n rows; see [`table_of`][flow_singer.tabular.resulttable.table_of].
             schema: SCHEMA of the stream it came from, None for a stream that a function made up.
             batch: the records it came from; rows are matched to them by the frame's index.
             is_whole: whether no two rows may share a key, but for those that did so before.

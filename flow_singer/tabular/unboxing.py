@@ -16,7 +16,7 @@ import pandas as pd
 
 from flow_singer.singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.frames import STRING_DTYPE
-from flow_singer.tabular.objects import is_missing
+from flow_singer.tabular.plainvalues import is_missing
 
 EXACT = 2**53
 """Below it, a float is one integer only."""

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from flow_singer.singer.schema import Kind, Property, inferred
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.frames import plain_array, source_texts, to_array
-from flow_singer.tabular.text import join
+from flow_singer.tabular.textarrays import join
 
 
 @dataclass(frozen=True)
