@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from flow_singer.datapackage.streamtable import RowFile
-
-FormatName = Literal["csv", "jsonl", "parquet"]
 
 
 @dataclass(frozen=True)
 class Format:
     """What a descriptor says of a file's format."""
 
-    name: FormatName
+    name: str
     extension: str
     mediatype: str
 
@@ -27,7 +24,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def open_file(format_name: FormatName, path: Path, *, csv_null: str | None = None) -> RowFile:
+def open_file(format_name: str, path: Path, *, csv_null: str | None = None) -> RowFile:
     """Make a new file of rows."""
     if format_name == "parquet":
         from flow_singer.datapackage.parquetfile import ParquetFile

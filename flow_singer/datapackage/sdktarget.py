@@ -220,7 +220,8 @@ class _Abandoning:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from flow_singer.datapackage.sink import MissingKeyError, RecordBeforeSchemaError
+        from flow_singer.datapackage.rowkeys import MissingKeyError
+        from flow_singer.singer.messages import RecordBeforeSchemaError
 
         if error is None:
             return

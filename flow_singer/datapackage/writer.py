@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
 from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
 from flow_singer.datapackage.descriptor import package_descriptor, resource_descriptor
-from flow_singer.datapackage.formats import FORMATS, FormatName, open_file
+from flow_singer.datapackage.formats import FORMATS, open_file
 from flow_singer.datapackage.names import resource_names, slug, with_digest
 from flow_singer.datapackage.packageplace import DESCRIPTOR, check_folder, check_zip, remove_package
 from flow_singer.datapackage.streamtable import StreamTable
+from flow_singer.datapackage.validation import check_package
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder, publish_folder, recover_folder, replaced_folder
 from flow_singer.locks import Lock
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
+
+FormatName = Literal["csv", "jsonl", "parquet"]
+"""The formats that a package's files may have."""
 
 _LOCK_WAIT_S = 60.0
 """The place of a package is owned for the moments of putting one there, not while it is written."""
@@ -138,15 +142,14 @@ class PackageWriter:
         """Nothing is safe before the package is published."""
         return False
 
-    def publish(self, check: Callable[[Path], None] | None = None) -> Published:
+    def publish(self, *, check: bool = False) -> Published:
         """Put the package in its place.
 
         Args:
-            check: called with the folder of the finished package before it is; what it raises keeps the
-                package from its place.
+            check: whether it must be valid by its own schema (see [`validation`][flow_singer.datapackage.validation]).
 
         Raises:
-            DataError: no stream has any column, so that there is nothing to publish.
+            DataError: no stream has any column, so that there is nothing to publish; or the package is not valid.
             ConfigError: meanwhile something else has come to its place.
             TargetError: the package cannot be written.
             BusyError: another process has been publishing there for a minute.
@@ -170,8 +173,8 @@ class PackageWriter:
             _write(self.partial / DESCRIPTOR, msgspec.json.format(msgspec.json.encode(descriptor), indent=2))
             fsync_folder(self.partial / "data")
             fsync_folder(self.partial)
-            if check is not None:
-                check(self.partial)
+            if check:
+                check_package(self.partial)
             self._put_in_place()
         self._done = True
         self._building.remove()

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from flow_singer.datapackage.csvlayout import LINE_END, CsvLayout
+from flow_singer.datapackage.plaincsv import CsvRows
 from flow_singer.errors import TargetError
 from flow_singer.files import fsync_folder, is_own, remove_temporaries, write_atomic
 from flow_singer.locks import Lock
@@ -43,7 +43,7 @@ class GrowingFile:
     Args:
         path: the file; made where it is missing.
         columns: its columns where it is new.
-        layout: how rows become lines.
+        rows: how rows become lines.
         lock_wait_s: how long to wait for another run that owns it, in seconds.
         notice: told what a person should hear.
 
@@ -60,13 +60,13 @@ class GrowingFile:
         self,
         path: Path,
         columns: list[str],
-        layout: CsvLayout,
+        rows: CsvRows,
         *,
         lock_wait_s: float,
         notice: Callable[[str], None],
     ) -> None:
         self.path = path.resolve()  # rows go to what a link points at, and the link stays
-        self._layout = layout
+        self._rows = rows
         self._notice = notice
         self._mark_path = self.path.with_name(f".{self.path.name}.committed")
         self._lock = Lock(self.path)
@@ -129,7 +129,7 @@ class GrowingFile:
 
     def widen(self, columns: list[str]) -> None:
         """Add columns at the end; rows that are there get cells of null. The file is replaced whole."""
-        padding = self._layout.padding(columns, first=False).encode()
+        padding = self._rows.nulls(len(columns))
         beside = self.path.with_name(f".{self.path.name}.wider")
         wider = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW, 0o666)
         try:
@@ -139,7 +139,7 @@ class GrowingFile:
                 for row in _rows(old):
                     if position == 0:
                         mark = _BYTE_ORDER_MARK if row.startswith(_BYTE_ORDER_MARK) else b""
-                        header_bytes = new.write(mark + self._layout.header([*self.columns, *columns]))
+                        header_bytes = new.write(mark + self._rows.header([*self.columns, *columns]))
                     else:
                         new.write(row.rstrip(b"\r\n") + padding)
                     position += len(row)
@@ -181,10 +181,10 @@ class GrowingFile:
         if size:
             self._write_marks(self._mark_of(self._handle, size))
             if os.pread(self._handle, 1, size - 1) != b"\n":
-                self.write(LINE_END.encode())
+                self.write(self._rows.line_end)
             self.columns, self._header_bytes = self._read_header()
         else:
-            header = self._layout.header(columns)
+            header = self._rows.header(columns)
             self.columns, self._header_bytes = columns, len(header)
             self.write(header)
         self.commit()
