@@ -18,7 +18,7 @@ from flow_singer.tabular.batch import ENVELOPE_KEYS
 from flow_singer.tabular.jsonvalues import written_float
 from flow_singer.tabular.parts import Part
 from flow_singer.tabular.plainvalues import json_hook
-from flow_singer.tabular.recorddecoder import field_name
+from flow_singer.tabular.recordtypes import field_name
 from flow_singer.tabular.textarrays import TEXT
 
 _Beside = msgspec.Raw | msgspec.UnsetType
