@@ -1,7 +1,8 @@
-"""A column on its way out: its cells as JSON text, and the input column they may have come from."""
+"""Columns on their way out: their cells as JSON text, and the input columns that they may have come from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,40 @@ class Source:
     def cells_of(self, *kinds: Kind) -> Column | None:
         """The carrier, where the rows are matched and the kind is one of `kinds`."""
         return self.column if self.property.kind in kinds else None
+
+
+@dataclass(frozen=True)
+class OutputRows:
+    """n rows of an output stream, ready to be written.
+
+    Attributes:
+        cells: the columns of the result, n cells each.
+        count: n.
+        columns: what the records had that the rows came from: per property n cells, with the rows that lack it.
+        undeclared: keys of these records that no SCHEMA declares, n cells each.
+        envelope: what stands beside `record`, for each row or for all.
+        nowhere: which rows came from no record; None where that is not known, or all came from one.
+        rest: n texts of members that the function did not see, a comma behind each; None where there are none.
+    """
+
+    cells: dict[str, Cells]
+    count: int
+    columns: Mapping[str, Column]
+    undeclared: Mapping[str, Column]
+    envelope: Mapping[str, pa.Array | str]
+    nowhere: pa.Array | None = None
+    rest: pa.Array | None = None
+
+    def omitted(self) -> dict[str, pa.Array]:
+        """Per column where it happens at all: the rows whose key was absent and that still have no value."""
+        found = {}
+        for name, cell in self.cells.items():
+            absent = self.columns[name].absent if name in self.columns else None
+            if absent is not None and cell.texts.null_count:
+                rows = pc.and_(absent, cell.texts.is_null())
+                if pc.any(rows).as_py():
+                    found[name] = rows
+        return found
 
 
 def kept_property(source: Source | None, *kinds: Kind, type: str | None = None) -> dict[str, Any] | None:
