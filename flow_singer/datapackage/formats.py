@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow_singer.datapackage.streamtable import RowFile
+from flow_singer.datapackage.rowfile import RowFile
 
 
 @dataclass(frozen=True)

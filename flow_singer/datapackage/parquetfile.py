@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from flow_singer.datapackage.fitting import casts
 from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, parquet_types
-from flow_singer.datapackage.streamtable import Held
+from flow_singer.datapackage.rowfile import Held
 from flow_singer.datapackage.textcells import plain_texts
 from flow_singer.files import sha256_file
 from flow_singer.singer.digits import Digits

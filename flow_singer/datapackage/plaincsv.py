@@ -15,10 +15,10 @@ from flow_singer.datapackage.csvlayout import LINE_END, CsvLayout
 from flow_singer.datapackage.names import earlier_file_stem, file_stem, folds_case, has_digest
 from flow_singer.datapackage.rowkeys import key_column
 from flow_singer.datapackage.streamtable import StreamTable
-from flow_singer.datapackage.textcells import line_bytes
 from flow_singer.datapackage.textfile import TextFile
 from flow_singer.singer.schema import StreamSchema, read_property
 from flow_singer.tabular.batch import Batch
+from flow_singer.tabular.textarrays import text_bytes
 
 
 def file_of(stream: str, folder: Path, streams: Collection[str], notice: Callable[[str], None]) -> Path:
@@ -82,7 +82,7 @@ class CsvRows:
             for name in names
         ]
         lines = self._layout.lines(names, cells, batch.count)
-        return line_bytes(self._layout.visible(lines) if len(names) == 1 else lines)
+        return text_bytes(self._layout.visible(lines) if len(names) == 1 else lines)
 
     def nulls(self, count: int) -> bytes:
         """What follows the cells of a row, in place of its line end, where it gets `count` more cells of null."""

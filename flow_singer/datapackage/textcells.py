@@ -67,13 +67,6 @@ def _integer_text(text: str) -> str:
     return str(int(Decimal(text)))
 
 
-def line_bytes(lines: pa.Array) -> memoryview:
-    """The bytes of all lines, one after the other, without a copy."""
-    start, end = int(offsets_of(lines)[0]), int(offsets_of(lines)[-1])
-    data = lines.buffers()[2]
-    return memoryview(data)[start:end] if data is not None else memoryview(b"")
-
-
 def offsets_of(lines: pa.Array) -> npt.NDArray[np.int64]:
     """The n + 1 offsets of n lines in their buffer."""
     buffer = lines.buffers()[1]
