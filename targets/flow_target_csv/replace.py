@@ -11,6 +11,7 @@ from flow_singer.files import fsync_folder
 from flow_singer.locks import Lock
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
+from flow_target_csv.commitmark import MarkFile
 from flow_target_csv.writing import check_columns, writing
 
 
@@ -82,7 +83,7 @@ class ReplacedFiles:
                 _check_place(final)
                 self._files.move(stream, final)
                 # What a killed run of another mode had left says nothing of the new file.
-                final.with_name(f".{final.name}.committed").unlink(missing_ok=True)
+                MarkFile(final).remove()
             fsync_folder(self._folder)
         self._end()
         remove_unfinished(self._folder)
