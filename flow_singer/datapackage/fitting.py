@@ -69,7 +69,7 @@ def _fits_time(field_type: str, values: pa.Array) -> bool:
 def _are_plain_stamps(values: pa.Array) -> bool:
     """Whether all are of the form `2026-01-31T12:34:56Z`, which is known without a look at each by itself.
 
-    That the digits are some, `casts` finds.
+    Whether there are digits in the places of digits, `casts` finds out.
     """
     texts = values.drop_null()
     characters = np.frombuffer(text_bytes(texts), dtype="uint8")

@@ -211,7 +211,7 @@ class BatchTarget(Target):
 
 
 class _Abandoning:
-    """Abandons the sink at any error, and tells two of them in the SDK's words."""
+    """Abandons the sink at any error, and raises two of them as the SDK's own."""
 
     def __init__(self, sink: FileSink) -> None:
         self._sink = sink

@@ -60,8 +60,8 @@ class Batch:
         envelope: JSON text of what stood beside `record`, per key; null where a line lacked it.
         count: number of records.
         lines: numbers of the lines they came from.
-        rest: JSON text of the members of each record that are in no column, as nobody reads them, a comma behind
-            each; None where there are none.
+        rest: JSON text of the members of each record that no function reads and that have no column, a comma
+            behind each member; None where there are none.
         shown: what a frame showed of dates and numbers, to tell later which of them were changed.
     """
 

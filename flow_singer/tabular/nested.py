@@ -195,7 +195,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def _text_of(cell: Any) -> str | None:
-    """JSON of a cell, for its size and its missing value only: a column with objects is written from these."""
+    """JSON of a cell, by which only its size and whether it is missing are known: it is written from the object."""
     try:
         return _encoder.encode(cell).decode()
     except (TypeError, UnicodeEncodeError, OverflowError, ValueError):

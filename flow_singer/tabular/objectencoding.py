@@ -23,7 +23,7 @@ from flow_singer.tabular.textarrays import TEXT, join, quoted
 
 
 def encode_nested(values: JsonArray, source: Source | None) -> Cells:
-    """Nested values leave as the text they came with, but for those that were changed, also inside."""
+    """Write one column of nested values: a cell keeps the text it came with, unless something in it was changed."""
     texts = values.texts
     column = source.cells_of("json") if source else None
     if not values.is_untouched:
@@ -49,7 +49,10 @@ def encode_nested(values: JsonArray, source: Source | None) -> Cells:
 
 
 def _respelt(texts: pa.Array, before: pa.Array) -> pa.Array:
-    """Values that pandas made a column anew of, as they came where they still say the same: `1.50` inside."""
+    """The texts, where pandas made a new column of the values: a cell that is equal to `before` has that text.
+
+    So `1.50` inside a cell stays `1.50`.
+    """
     rows = np.flatnonzero(pc.not_equal(texts, before).fill_null(False).to_numpy(zero_copy_only=False))
     if not len(rows):
         return texts

@@ -24,7 +24,7 @@ class Cells:
         texts: n JSON texts; null is null.
         property: what describes them; None where no cell has a value and the dtype tells nothing.
         not_finite: how many cells were infinite and are written as null, as JSON has no such number.
-        assumed: whether no cell bears the property out, as all are null.
+        assumed: whether all cells are null, so that no value confirms the property.
         strings: whether all are strings, in `texts` without the quotes around them: those are cheaper to
             add when lines are joined.
     """
@@ -115,7 +115,7 @@ def kept_property(source: Source | None, *kinds: Kind, type: str | None = None) 
 
 
 def restored(texts: pa.Array, kind: Kind, column: Column, same: pa.Array) -> pa.Array:
-    """The texts, where a cell is the same as it was with the text that it came with."""
+    """The texts, but where a cell is the same as it was, the text that it came with."""
     before = source_texts(kind, column)
     return texts if before is None else pc.if_else(same.fill_null(False), before, texts)
 

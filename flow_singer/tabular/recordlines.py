@@ -49,7 +49,7 @@ def record_lines(
             first = pc.utf8_rtrim(rest, BLANKS)
             sometimes.insert(0, pc.if_else(pc.equal(first, ""), "", join(",", first)))
     if always:
-        quote = ""  # that ends the value before
+        quote = ""  # the closing quote of the value before
         for position, (label, cell) in enumerate(always):
             is_bare = cell.strings and not cell.texts.null_count
             before = quote + ("," if position else "") + label

@@ -1,7 +1,7 @@
 """The second process of [`ParallelDecoder`][flow_singer.tabular.parallel.ParallelDecoder].
 
 A request is a line of JSON on stdin; its record lines lie in a file in memory. An answer is 8 bytes on stdout, the
-size of the batch that lies in another such file (see [`wire`][flow_singer.tabular.wire]); 0 says that it could not.
+size of the batch that lies in another such file (see [`wire`][flow_singer.tabular.wire]); 0 says that a line could not be decoded.
 """
 
 from __future__ import annotations

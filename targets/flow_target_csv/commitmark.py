@@ -54,7 +54,9 @@ class MarkFile:
     def write(self, *marks: Mark) -> None:
         """Replace what is marked."""
         text = "".join(f"{mark.length} {mark.digest}\n" for mark in marks)
-        write_atomic(self.path, text.encode(), tidy=False)  # only one process writes it, and `tidy` comes first
+        write_atomic(
+            self.path, text.encode(), tidy=False
+        )  # only one process writes it, and `tidy` comes first
 
     def read(self) -> list[Mark] | None:
         """What is marked; None where there is no mark, an empty list where it cannot be read.

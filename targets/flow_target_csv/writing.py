@@ -1,4 +1,4 @@
-"""What both ways of writing refuse, and how they tell it."""
+"""Errors that both ways of writing raise alike."""
 
 from __future__ import annotations
 
