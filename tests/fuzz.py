@@ -36,10 +36,10 @@ from flow_singer.singer.fields import field_of
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.messages import MessageReader
 from flow_singer.singer.schema import StreamSchema, widen, with_null, without_null
-from flow_singer.tabular import columns
+from flow_singer.tabular import recorddecoder
 
 ROUND_EXAMPLES = 200
-columns.is_worth_it = lambda read, unread: True  # type: ignore[assignment]
+recorddecoder.is_worth_it = lambda read, unread: True  # type: ignore[assignment]
 COUNTS: Counter[str] = Counter()
 TARGETS: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {}
 FORMS = {

@@ -27,6 +27,14 @@ FLOORS = [
 # The modules that lie in the package itself; together they are the room "ground".
 GROUND = {"errors", "files", "locks", "nearnames"}
 
+# The modules by which others enter the room of packages; those behind them may change.
+FRONT = {
+    "datapackage.plaincsv",  # batches into CSV files without a package
+    "datapackage.sdktarget",  # a bundled target's command line and settings
+    "datapackage.sink",  # a message stream into whatever takes batches
+    "datapackage.writer",  # batches into a package
+}
+
 # Libraries that take long to load, and the rooms that may import them. Those without a room come with others, or would
 # be at hand; each is a second or a hundred megabytes that Flow has no need of.
 HEAVY: dict[str, set[str]] = {

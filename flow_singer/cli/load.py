@@ -16,7 +16,7 @@ from flow_singer.cli._progress import Progress, tell_bookmark, tell_rejects, tel
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:
-    from flow_singer.datapackage.formats import FormatName
+    from flow_singer.datapackage.writer import FormatName
     from flow_singer.singer.messages import MessageReader
 
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flow_singer.datapackage.formats import Format
-from flow_singer.datapackage.streamtable import StreamTable, TableColumn
+from flow_singer.datapackage.streamtable import StreamTable
+from flow_singer.datapackage.tablecolumn import TableColumn
 from flow_singer.singer.fields import field_of
 from flow_singer.singer.schema import StreamSchema
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.schema import Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import text_bytes
+from flow_singer.tabular.textarrays import text_bytes
 
 _DATE = r"^\d{4}-\d\d-\d\d$"
 _DATE_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?$"
@@ -69,7 +69,7 @@ def _fits_time(field_type: str, values: pa.Array) -> bool:
 def _are_plain_stamps(values: pa.Array) -> bool:
     """Whether all are of the form `2026-01-31T12:34:56Z`, which is known without a look at each by itself.
 
-    That the digits are some, `casts` finds.
+    Whether there are digits in the places of digits, `casts` finds out.
     """
     texts = values.drop_null()
     characters = np.frombuffer(text_bytes(texts), dtype="uint8")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from flow_singer.datapackage.streamtable import RowFile
-
-FormatName = Literal["csv", "jsonl", "parquet"]
+from flow_singer.datapackage.rowfile import RowFile
 
 
 @dataclass(frozen=True)
 class Format:
     """What a descriptor says of a file's format."""
 
-    name: FormatName
+    name: str
     extension: str
     mediatype: str
 
@@ -27,21 +24,21 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def open_file(format_name: FormatName, path: Path, *, csv_null: str | None = None) -> RowFile:
+def open_file(format_name: str, path: Path, *, csv_null: str | None = None) -> RowFile:
     """Make a new file of rows."""
     if format_name == "parquet":
-        from flow_singer.datapackage.parquet import ParquetFile
+        from flow_singer.datapackage.parquetfile import ParquetFile
 
         return ParquetFile(path)
     from flow_singer.datapackage.textfile import Layout, TextFile
 
     layout: Layout
     if format_name == "csv":
-        from flow_singer.datapackage.csvfile import CsvLayout
+        from flow_singer.datapackage.csvlayout import CsvLayout
 
         layout = CsvLayout(csv_null or "")
     else:
-        from flow_singer.datapackage.jsonl import JsonLayout
+        from flow_singer.datapackage.jsonlayout import JsonLayout
 
         layout = JsonLayout()
     return TextFile(path, layout)

@@ -1,8 +1,8 @@
 """Which Parquet type a property gets: by its SCHEMA alone, so that the files of two days are of one type.
 
-Each property has a short list of types. The first one is what the SCHEMA says, whatever the values are, and
-none at all; the next ones are wider in some way, and are taken only where a value does not fit, which is told.
-None of them depends on a value, so that two files that both widen have one type again.
+Each property has a short list of types. The first one is what the SCHEMA says, also in a file without a value. The
+next ones are wider in some way; they are taken only where a value does not fit, and a notice says so. The list does
+not depend on the values, so that two files whose values do not fit get the same wider type.
 
 - integer: int64; `decimal128(38, 0)`, and that at once where the bounds go past 2^63; text
 - number: double; `decimal128(38, 18)` where a double would lose digits; text
@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from flow_singer.singer.digits import Digits
 from flow_singer.singer.schema import Property
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 DECIMAL_DIGITS = 38
 _DEFAULT_SCALE = 18

@@ -20,7 +20,7 @@ from flow_singer.errors import RecordError
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.tabular.literals import INTEGER_DIGITS
-from flow_singer.tabular.text import TEXT, join
+from flow_singer.tabular.textarrays import TEXT, join
 
 ROWS_PER_PASS = 250_000
 """How many keys are sorted at once, some 80 bytes each; a longer stream takes more passes over the file."""

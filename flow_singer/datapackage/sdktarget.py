@@ -211,7 +211,7 @@ class BatchTarget(Target):
 
 
 class _Abandoning:
-    """Abandons the sink at any error, and tells two of them in the SDK's words."""
+    """Abandons the sink at any error, and raises two of them as the SDK's own."""
 
     def __init__(self, sink: FileSink) -> None:
         self._sink = sink
@@ -220,7 +220,8 @@ class _Abandoning:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from flow_singer.datapackage.sink import MissingKeyError, RecordBeforeSchemaError
+        from flow_singer.datapackage.rowkeys import MissingKeyError
+        from flow_singer.singer.messages import RecordBeforeSchemaError
 
         if error is None:
             return

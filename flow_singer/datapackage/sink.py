@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import msgspec
-
-from flow_singer.datapackage.rowkeys import MissingKeyError
+from flow_singer.datapackage.recordbuffers import RecordBuffers
+from flow_singer.datapackage.waitingstate import WaitingState, state_value
 from flow_singer.errors import FlowError, MessageError
 from flow_singer.singer.batchfiles import read_batch
 from flow_singer.singer.batchpaths import BatchPaths
-from flow_singer.singer.linenumbers import count_lines, each_line, last_line
+from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.marks import Header, Trailer, check_complete, cut_short, split_mark
 from flow_singer.singer.messages import (
     CutLineError,
@@ -30,19 +29,9 @@ from flow_singer.singer.messages import (
 )
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parallel import ParallelDecoder
-from flow_singer.tabular.parts import Part, other_lines, parts_of
-
-__all__ = [
-    "LoadLimits",
-    "Loaded",
-    "Loader",
-    "MissingKeyError",
-    "RecordBeforeSchemaError",
-    "Sink",
-    "load_package",
-]
+from flow_singer.tabular.parts import Part, other_lines
+from flow_singer.tabular.recorddecoder import RecordDecoder
 
 
 class Sink(Protocol):
@@ -100,33 +89,9 @@ class Loaded:
     incomplete: str | None = None
 
 
-@dataclass
-class _Buffer:
-    """Lines of one stream that wait to be decoded."""
-
-    schema: StreamSchema
-    decoder: RecordDecoder
-    parts: list[Part] = field(default_factory=list)
-    records: int = 0
-    size_bytes: int = 0
-
-    def forget_from(self, line: int) -> None:
-        """Forget the lines from this number on; it is that of a message of another type, where parts end."""
-        self.parts = [part for part in self.parts if part.lines[-1][0] < line]
-        self.records = sum(count_lines(part.lines) for part in self.parts)
-        self.size_bytes = sum(len(part.data) for part in self.parts)
-
-
 class _AllStreams:
     def __contains__(self, stream: object) -> bool:
         return True
-
-
-class _State(msgspec.Struct):
-    value: msgspec.Raw
-
-
-_state_decoder = msgspec.json.Decoder(_State)
 
 
 class Loader:
@@ -139,7 +104,7 @@ class Loader:
         reject: called as `reject(line_number, stream, line, error)` for what is set aside; without it the
             first bad line or record raises.
         noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
-        nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+        nan: see [`RecordDecoder`][flow_singer.tabular.recorddecoder.RecordDecoder].
         clock: seconds, for tests.
         parallel: decodes the records.
         batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.
@@ -159,13 +124,21 @@ class Loader:
         batch_paths: BatchPaths | None = None,
     ) -> None:
         self._parallel = ParallelDecoder() if parallel is None else parallel
-        self.loaded = Loaded()
         self._sink = sink
-        self._limits = limits or LoadLimits()
+        limits = limits or LoadLimits()
+        self._max_state_age_s = limits.max_state_age_s
+        self._buffers = RecordBuffers(
+            sink.batch,
+            self._parallel,
+            batch_records=limits.batch_records,
+            batch_bytes=limits.batch_bytes,
+            total_bytes=limits.total_bytes,
+        )
+        self._waiting = WaitingState(clock)
+        self.loaded = Loaded(records=self._buffers.records)
         self._emit_state = emit_state
         self._reject = reject
         self._nan: Literal["error", "null"] = nan
-        self._clock = clock
         self._batch_paths = BatchPaths(os.environ) if batch_paths is None else batch_paths
         self._reader = MessageReader(
             _AllStreams(),
@@ -174,14 +147,6 @@ class Loader:
             decodes=True,
             find_other_lines=other_lines,
         )
-        self._buffers: dict[str, _Buffer] = {}
-        self._size_bytes = 0
-        self._received_bytes = 0
-        self._waiting_state: bytes | None = None
-        self._waiting_line = 0
-        self._waiting_since = 0.0
-        self._newest_line = 0
-        """The last line of which a record was handed over."""
 
     def push(self, block: bytes) -> None:
         """Take the next bytes of the stream.
@@ -196,9 +161,7 @@ class Loader:
     def tick(self) -> None:
         """Hand over what has waited too long for the sake of a STATE; call it while nothing arrives."""
         self._parallel.finish_ready()
-        if self._waiting_state is not None and (
-            self._clock() - self._waiting_since >= self._limits.max_state_age_s
-        ):
+        if self._waiting.is_older_than(self._max_state_age_s):
             self.flush()
 
     def finish(self) -> Loaded:
@@ -225,19 +188,16 @@ class Loader:
         )
         if not loaded.incomplete:
             self.flush()
-        elif self._waiting_state is not None and self._newest_line < self._waiting_line:
-            for buffer in self._buffers.values():
-                buffer.forget_from(self._waiting_line)
+        elif self._waiting and self._buffers.newest_line < self._waiting.line:
+            self._buffers.forget_from(self._waiting.line)
             self.flush()
         return loaded
 
     def flush(self) -> None:
         """Hand over every buffered record, and emit the newest STATE where the sink says that it is safe."""
-        for buffer in self._buffers.values():
-            self._flush(buffer)
-        self._parallel.drain()
-        if self._waiting_state is not None:
-            self._waiting_since = self._clock()
+        self._buffers.flush_all()
+        if self._waiting:
+            self._waiting.restart()
             if self._sink.checkpoint():
                 self.release_state()
 
@@ -247,7 +207,7 @@ class Loader:
 
     def release_state(self) -> None:
         """Emit the STATE that still waits; call it once everything is published."""
-        state, self._waiting_state = self._waiting_state, None
+        state = self._waiting.take()
         if state is not None and self._emit_state is not None:
             self._emit_state(state)
 
@@ -261,7 +221,7 @@ class Loader:
         """
         match run.type:
             case "RECORD":
-                self._parallel.expect(self._received_bytes)
+                self._parallel.expect(self._buffers.received_bytes)
                 self._add(run.stream or "", Part(run.data, run.lines))
             case "SCHEMA":
                 self._handle_schema(run)
@@ -279,12 +239,11 @@ class Loader:
         if line is None:
             return
         schema = StreamSchema(decode_object(line, run.first_line))
-        buffer = self._buffers.get(schema.stream)
-        if buffer is not None:
-            if buffer.schema == schema:
+        before = self._buffers.schema_of(schema.stream)
+        if before is not None:
+            if before == schema:
                 return
-            self._flush(buffer)
-            self._parallel.drain()
+            self._buffers.flush(schema.stream)
         reject = self._reject
         decoder = RecordDecoder(
             schema,
@@ -296,7 +255,7 @@ class Loader:
             ),
         )
         self._sink.schema(schema)
-        self._buffers[schema.stream] = _Buffer(schema, decoder)
+        self._buffers.open(schema, decoder)
 
     def _handle_batch(self, run: Run) -> None:
         stream, line, number = run.stream or "", run.data[:-1], run.first_line
@@ -310,18 +269,12 @@ class Loader:
         line = self._unmark(run.data[:-1])
         if line is None:
             return
-        try:
-            value = bytes(_state_decoder.decode(line).value)
-        except (msgspec.DecodeError, RecursionError):
-            message = decode_object(line, run.first_line)
-            if "value" not in message:
-                self._set_aside_message(run, "the STATE message has no 'value'")
-                return
-            value = _value_text(line)
+        value = state_value(line, run.first_line)
+        if value is None:
+            self._set_aside_message(run, "the STATE message has no 'value'")
+            return
         self.loaded.state = value
-        if self._waiting_state is None:
-            self._waiting_since = self._clock()
-        self._waiting_state, self._waiting_line = value, run.first_line
+        self._waiting.put(value, run.first_line)
 
     def _unmark(self, line: bytes) -> bytes | None:
         line, mark = split_mark(line)
@@ -339,8 +292,7 @@ class Loader:
             self._set_aside_message(run, "the ACTIVATE_VERSION message has no 'version'")
             return
         if stream in self._buffers:
-            self._flush(self._buffers[stream])
-            self._parallel.drain()
+            self._buffers.flush(stream)
         self._sink.activate_version(stream, version)
 
     def _set_aside_message(self, run: Run, reason: str) -> None:
@@ -353,46 +305,10 @@ class Loader:
             raise error
         self._reject(number, stream, line, error)
 
-    # -------------------------------------------------------------------------------------- records
-
     def _add(self, stream: str, part: Part) -> None:
-        buffer = self._buffers.get(stream)
-        if buffer is None:
+        if not self._buffers.add(stream, part):
             for number, line in zip(each_line(part.lines), part.data[:-1].split(b"\n"), strict=True):
                 self._set_aside(number, stream, line, RecordBeforeSchemaError(number, stream))
-            return
-        count, size_bytes = count_lines(part.lines), len(part.data)
-        self.loaded.records[stream] = self.loaded.records.get(stream, 0) + count
-        buffer.parts.append(part)
-        buffer.records += count
-        buffer.size_bytes += size_bytes
-        self._size_bytes += size_bytes
-        self._received_bytes += size_bytes
-        limits = self._limits
-        if buffer.records >= limits.batch_records or buffer.size_bytes >= limits.batch_bytes:
-            self._flush(buffer)
-        while self._size_bytes >= limits.total_bytes:
-            self._flush(max(self._buffers.values(), key=lambda one: one.size_bytes))
-
-    def _flush(self, buffer: _Buffer) -> None:
-        if not buffer.records:
-            return
-        parts = parts_of(buffer.parts)
-        self._newest_line = max(self._newest_line, last_line(parts[-1].lines))
-        self._size_bytes -= buffer.size_bytes
-        buffer.parts, buffer.records, buffer.size_bytes = [], 0, 0
-        self._parallel.decode(buffer.decoder, parts, self._hand_over)
-
-    def _hand_over(self, batch: Batch) -> None:
-        if batch.count:
-            self._sink.batch(batch)
-
-
-def _value_text(line: bytes) -> bytes:
-    """The value of a STATE that is not strict JSON, as Python writes it."""
-    import json
-
-    return json.dumps(json.loads(line)["value"]).encode("ascii")
 
 
 def load_package(

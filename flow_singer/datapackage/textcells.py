@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from flow_singer.errors import RecordError
 from flow_singer.singer.schema import Property
 from flow_singer.tabular.batch import Column, json_texts
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 
 def plain_texts(one: Property, column: Column) -> pa.Array:
@@ -65,13 +65,6 @@ def _string(text: str) -> str:
 
 def _integer_text(text: str) -> str:
     return str(int(Decimal(text)))
-
-
-def line_bytes(lines: pa.Array) -> memoryview:
-    """The bytes of all lines, one after the other, without a copy."""
-    start, end = int(offsets_of(lines)[0]), int(offsets_of(lines)[-1])
-    data = lines.buffers()[2]
-    return memoryview(data)[start:end] if data is not None else memoryview(b"")
 
 
 def offsets_of(lines: pa.Array) -> npt.NDArray[np.int64]:

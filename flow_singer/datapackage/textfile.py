@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.datapackage.streamtable import Held
-from flow_singer.datapackage.textcells import line_bytes, lines_of, offsets_of
+from flow_singer.datapackage.rowfile import Held
+from flow_singer.datapackage.textcells import lines_of, offsets_of
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT, text_bytes
 
 CHUNK_ROWS = 20_000
 
@@ -94,7 +94,7 @@ class TextFile:
                 self._write(self._file, self._layout.header(names))
             self._parts.append(_Part(list(names), bare))
         lines = self._layout.lines(names, cells, count)
-        self._write(self._file, line_bytes(lines))
+        self._write(self._file, text_bytes(lines))
         lengths = np.diff(offsets_of(lines))
         self._has_empty |= bool((lengths == self._layout.end_characters).any())
         self._lengths.write(lengths.tobytes())
@@ -161,7 +161,7 @@ class TextFile:
                     padding = self._layout.padding(missing, not part.names)
                     cut = pc.utf8_slice_codeunits(kept, 0, -self._layout.end_characters)
                     kept = pc.binary_join_element_wise(cut, pa.scalar(padding, TEXT), pa.scalar("", TEXT))
-                self._write(file, line_bytes(self._layout.visible(kept) if len(names) == 1 else kept))
+                self._write(file, text_bytes(self._layout.visible(kept) if len(names) == 1 else kept))
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, self.path)

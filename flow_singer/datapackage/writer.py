@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
 from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
 from flow_singer.datapackage.descriptor import package_descriptor, resource_descriptor
-from flow_singer.datapackage.formats import FORMATS, FormatName, open_file
+from flow_singer.datapackage.formats import FORMATS, open_file
 from flow_singer.datapackage.names import resource_names, slug, with_digest
-from flow_singer.datapackage.place import DESCRIPTOR, check_folder, check_zip, remove_package
+from flow_singer.datapackage.packageplace import DESCRIPTOR, PackagePlace
 from flow_singer.datapackage.streamtable import StreamTable
+from flow_singer.datapackage.validation import check_package
 from flow_singer.errors import ConfigError, DataError, TargetError
-from flow_singer.files import fsync_folder, publish_folder, recover_folder, replaced_folder
-from flow_singer.locks import Lock
+from flow_singer.files import fsync_folder
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
-_LOCK_WAIT_S = 60.0
-"""The place of a package is owned for the moments of putting one there, not while it is written."""
+FormatName = Literal["csv", "jsonl", "parquet"]
+"""The formats that a package's files may have."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,8 @@ class PackageWriter:
             raise ConfigError(
                 f"'{format}' is no format of a Data Package.", f"Use one of {', '.join(FORMATS)}."
             )
-        self.path = Path(os.path.realpath(target))  # unlike resolve(), gives symlinks in a circle back
-        if not self.path.name or os.path.islink(self.path):
-            raise ConfigError(f"There can be no Data Package at {target}.", "Name a folder of its own.")
+        self._place = PackagePlace(target, self._say)
+        self.path = self._place.path
         self.run: dict[str, str] = dict(run or {})
         self.notices: list[str] = []
         self._format = FORMATS[format]
@@ -91,11 +89,8 @@ class PackageWriter:
         self._notice = notice
         self._tables: dict[str, StreamTable] = {}
         self._done = False
-        self._place = Lock(self.path)
         with self._writing():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._owning_place():
-                self._recover()
+            self._place.prepare()
             self._building = PartialFolder(self.path.parent, f".{self.path.name}")
             self.partial = self._building.path
             (self.partial / "data").mkdir()
@@ -138,15 +133,14 @@ class PackageWriter:
         """Nothing is safe before the package is published."""
         return False
 
-    def publish(self, check: Callable[[Path], None] | None = None) -> Published:
+    def publish(self, *, check: bool = False) -> Published:
         """Put the package in its place.
 
         Args:
-            check: called with the folder of the finished package before it is; what it raises keeps the
-                package from its place.
+            check: whether it must be valid by its own schema (see [`validation`][flow_singer.datapackage.validation]).
 
         Raises:
-            DataError: no stream has any column, so that there is nothing to publish.
+            DataError: no stream has any column, so that there is nothing to publish; or the package is not valid.
             ConfigError: meanwhile something else has come to its place.
             TargetError: the package cannot be written.
             BusyError: another process has been publishing there for a minute.
@@ -162,7 +156,7 @@ class PackageWriter:
                     "A Data Package has at least one stream; is anything selected in the tap?",
                 )
             descriptor = package_descriptor(
-                name=slug(self.path.stem if self._zip else self.path.name, default="package"),
+                name=slug(self.path.stem if self._place.is_zip else self.path.name, default="package"),
                 created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 run=self.run,
                 resources=resources,
@@ -170,9 +164,9 @@ class PackageWriter:
             _write(self.partial / DESCRIPTOR, msgspec.json.format(msgspec.json.encode(descriptor), indent=2))
             fsync_folder(self.partial / "data")
             fsync_folder(self.partial)
-            if check is not None:
-                check(self.partial)
-            self._put_in_place()
+            if check:
+                check_package(self.partial)
+            self._place.put(self.partial)
         self._done = True
         self._building.remove()
         remove_leftovers(self.path.parent, f".{self.path.name}")
@@ -189,10 +183,6 @@ class PackageWriter:
             self._building.release()
         else:
             self._building.remove()
-
-    @property
-    def _zip(self) -> bool:
-        return self.path.suffix.lower() == ".zip"
 
     def _first_name(self, stream: str) -> str:
         """The name of a stream's file until all streams are known."""
@@ -221,41 +211,6 @@ class PackageWriter:
             sha256=sha256,
             csv_null=self._csv_null,
         )
-
-    def _put_in_place(self) -> None:
-        if not self._zip:
-            with self._owning_place():
-                self._recover()
-                remove_package(publish_folder(self.partial, self.path), self._say)
-            return
-        packed = self.partial / "package.zip"
-        with zipfile.ZipFile(packed, "x", zipfile.ZIP_DEFLATED) as archive:
-            for path in [self.partial / DESCRIPTOR, *sorted((self.partial / "data").iterdir())]:
-                archive.write(path, path.relative_to(self.partial).as_posix())
-        with packed.open("rb") as file:
-            os.fsync(file.fileno())
-        with self._owning_place():
-            self._recover()
-            os.replace(packed, self.path)
-        fsync_folder(self.path.parent)
-
-    def _recover(self) -> None:
-        """Make sure that there is nothing in the place but an earlier package, whole.
-
-        Raises:
-            ConfigError: something else is there.
-        """
-        if self._zip:
-            check_zip(self.path)
-            return
-        old = replaced_folder(self.path)
-        check_folder(old)
-        recover_folder(self.path)
-        check_folder(self.path)
-        remove_package(old, self._say)
-
-    def _owning_place(self) -> contextlib.AbstractContextManager[Lock]:
-        return self._place.held(wait_s=_LOCK_WAIT_S, notice=self._say)
 
     def _say(self, notice: str) -> None:
         if notice not in self.notices:

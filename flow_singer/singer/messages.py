@@ -145,7 +145,7 @@ class MessageReader:
         noise: called with each line that does not begin like a JSON object (a library that prints to
             stdout); without it, such a line is treated as any bad line.
         decodes: whether the caller decodes the records of wanted streams anyway, with a
-            [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder], which finds what is no message: then
+            [`RecordDecoder`][flow_singer.tabular.recorddecoder.RecordDecoder], which finds what is no message: then
             a look at their first bytes is enough here. And as such a caller treats each stream by itself,
             records that stand between the same two other messages come together where streams are
             interleaved: all those of one wanted stream in one run.

@@ -21,7 +21,7 @@ from flow_singer.stages.workspace import Workspace
 from flow_singer.state.documents import run_lock
 
 if TYPE_CHECKING:
-    from flow_singer.datapackage.formats import FormatName
+    from flow_singer.datapackage.writer import FormatName
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from flow_singer.datapackage.formats import FormatName
 from flow_singer.datapackage.sink import Loader
-from flow_singer.datapackage.validation import check_package
-from flow_singer.datapackage.writer import PackageWriter
+from flow_singer.datapackage.writer import FormatName, PackageWriter
 from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
@@ -95,7 +93,7 @@ def load_into_package(
             loader.flush()
         if rejects is not None:
             rejects.sync()
-        published = writer.publish(check_package if check else None)
+        published = writer.publish(check=check)
     return LoadResult(
         dict(published.records),
         stream.reader.size_bytes,

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines
 from flow_singer.singer.schema import Kind, StreamSchema
-from flow_singer.tabular.text import TEXT, quoted
+from flow_singer.tabular.textarrays import TEXT, quoted
 
 CARRIERS: dict[Kind, pa.DataType] = {
     "integer": pa.int64(),
@@ -60,8 +60,8 @@ class Batch:
         envelope: JSON text of what stood beside `record`, per key; null where a line lacked it.
         count: number of records.
         lines: numbers of the lines they came from.
-        rest: JSON text of the members of each record that are in no column, as nobody reads them, a comma behind
-            each; None where there are none.
+        rest: JSON text of the members of each record that no function reads and that have no column, a comma
+            behind each member; None where there are none.
         shown: what a frame showed of dates and numbers, to tell later which of them were changed.
     """
 

@@ -13,16 +13,17 @@ import pyarrow as pa
 
 from flow_singer.singer.schema import Kind
 from flow_singer.tabular.batch import Batch, Column
-from flow_singer.tabular.decode import decode_texts, object_array
+from flow_singer.tabular.jsonvalues import decode_texts, object_array
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.text import quoted
+from flow_singer.tabular.textarrays import quoted
 
 STRING_DTYPE = pd.StringDtype("pyarrow", na_value=np.nan)
 """The `str` of pandas 3, the same in pandas 2.3."""
 
 MARK = "_flow_record"
-"""Name of the index of a frame that shows some properties only: its labels tell the records, as long as it has that
-name. Filters, sorts and joins of columns keep it; reset_index, merge and whatever else counts anew do not."""
+"""Name of the index of a frame that shows some properties only. As long as the index has this name, its labels are
+positions of records in the batch: filters, sorts and joins of columns keep it; reset_index, merge and whatever else
+makes a new index do not."""
 
 UTC_DTYPE = pd.DatetimeTZDtype("us", "UTC")
 
@@ -153,7 +154,7 @@ _FIRST, _LAST = (
 
 
 def _of_years_1_to_9999(stamps: pa.Array) -> np.ndarray:
-    """As datetime64[us]; NaT for other years, as in `_parse`: what a text shows is no matter of its neighbours."""
+    """As datetime64[us]; NaT for other years, as `_parse` gives: a text shows the same in every batch."""
     found = stamps.cast(pa.int64()).fill_null(_NAT).to_numpy().copy()
     found[(found < _FIRST) | (found > _LAST)] = _NAT
     return found.view("datetime64[us]")

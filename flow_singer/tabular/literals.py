@@ -33,7 +33,7 @@ class IntegerText(str):
 
 
 INTEGER_DIGITS = 4300
-"""As many digits as Python reads at once; `1e999999999` would fill the memory."""
+"""An integer has at most so many digits, as Python itself reads no more; `1e999999999` would fill the memory."""
 
 
 def dump(value: Any) -> str:

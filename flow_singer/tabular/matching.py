@@ -1,9 +1,9 @@
 """Which record of a batch each row of a function's result came from.
 
-The index of a frame tells it, as long as the function kept it. After reset_index, group by or merge it counts
-from 0 again and would name the wrong records, so it is believed only where columns prove it; else the key
-columns find the records, else what the whole row says does. What stands beside a record's columns (undeclared keys, `time_extracted`, an absent
-key) and the digits of a value follow this match.
+The index of a frame tells, as long as the function kept it. After reset_index, group by or merge its labels count
+from 0 again and would name the wrong records. So the labels are believed only where columns agree with them; else
+the key columns find the records; else the values of whole rows do. The record that is found for a row gives it what
+stands beside the columns (undeclared keys, `time_extracted`, an absent key), and the digits of unchanged values.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.tabular.batch import Batch, Column
-from flow_singer.tabular.cells import arrow_text, encode_column
+from flow_singer.tabular.columnencoding import arrow_text, encode_column
 from flow_singer.tabular.frames import MARK, to_array
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 Rows: TypeAlias = pa.Array | slice
-"""Positions in the batch, null for a row of nowhere; `slice(None)`: all records in their order."""
+"""Positions in the batch, null for a row that came from no record; `slice(None)`: all records in their order."""
 
 
 def match_rows(index: pd.Index, columns: Mapping[str, Any], batch: Batch, *, by_key: bool) -> Rows | None:
@@ -62,7 +62,7 @@ def match_rows(index: pd.Index, columns: Mapping[str, Any], batch: Batch, *, by_
 
 
 def _by_content(columns: Mapping[str, Any], count: int, batch: Batch) -> Rows | None:
-    """Match rows that neither labels nor keys tell: all in order, or whole records that there are once."""
+    """Match rows by all their values: all records in order, or each row to the one record that is like it."""
     every: Rows = slice(None)
     if count == batch.count and _is_witnessed(columns, batch, every, strict=True):
         return every
@@ -81,7 +81,7 @@ def _by_content(columns: Mapping[str, Any], count: int, batch: Batch) -> Rows | 
 
 
 def take_column(column: Column, rows: Rows) -> Column:
-    """The column's cells at the matched rows; null for a row of nowhere."""
+    """The column's cells at the matched rows; null for a row that came from no record."""
     if isinstance(rows, slice):
         return column
     absent = None if column.absent is None else column.absent.take(rows).fill_null(False)
@@ -89,7 +89,7 @@ def take_column(column: Column, rows: Rows) -> Column:
 
 
 def take_undeclared(column: Column, rows: Rows) -> Column:
-    """The same for a key that the SCHEMA does not declare: a row of nowhere lacks it."""
+    """The same for a key that the SCHEMA does not declare: a row that came from no record lacks it."""
     taken = take_column(column, rows)
     if isinstance(rows, slice) or not rows.null_count:
         return taken
@@ -130,7 +130,7 @@ def _by_mark(index: pd.Index, count: int) -> Rows | None:
 
 
 def _is_fresh(rows: Rows) -> bool:
-    """Whether labels may as well have been counted anew from 0, and sorted since."""
+    """Whether labels may have been counted from 0 for the result, in whatever order they are now."""
     return (
         not isinstance(rows, slice)
         and (not len(rows) or pc.max(rows).as_py() < len(rows))
@@ -141,9 +141,16 @@ def _is_fresh(rows: Rows) -> bool:
 def _is_witnessed(columns: Mapping[str, Any], batch: Batch, rows: Rows, *, strict: bool = False) -> bool:
     """Whether columns that the function left alone show that its rows are those records.
 
-    A column in which no two records are alike cannot agree by chance. Without one, all rows in order are
-    believed unless a column holds the same cells in another order; and labels with gaps or twice, which
-    no reset_index leaves behind, where a column agrees that is not constant, or none disagrees. `strict`: the key disagrees, so that another column has to agree.
+    A column in which no two records are alike cannot agree by chance, and is proof. Where no such column agrees, all
+    rows in order are believed unless a column holds the same cells in another order. Other labels are believed where
+    they have gaps or come twice, which reset_index never gives, if a column agrees that is not constant, or no column
+    disagrees.
+
+    Args:
+        columns: the result's columns.
+        batch: the records.
+        rows: which records the rows may be.
+        strict: whether, of all rows in order, some column has to agree, as the key does not or there is none.
     """
     whole = isinstance(rows, slice)
     agrees = disagrees = moved = False
@@ -212,7 +219,12 @@ def _is_unique(values: pa.Array) -> bool:
 
 
 def envelope_of(batch: Batch | None, rows: Rows | None) -> dict[str, pa.Array | str]:
-    """What stands beside the records of a result whose rows are matched like that."""
+    """What stands beside `record` in the lines of a result.
+
+    Args:
+        batch: the records that the result was made from; None where there are none.
+        rows: which of them its rows came from; None where nothing tells.
+    """
     if batch is None:
         return {}
     if isinstance(rows, slice):

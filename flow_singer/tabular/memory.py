@@ -1,4 +1,4 @@
-"""How Python and Arrow are to treat millions of short-lived values."""
+"""Settings of Python's garbage collector and Arrow's allocator for millions of short-lived values."""
 
 from __future__ import annotations
 

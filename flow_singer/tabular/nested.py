@@ -21,9 +21,9 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 from pandas.core.strings.object_array import ObjectStringArrayMixin  # type: ignore[import-not-found]
 
-from flow_singer.tabular.decode import decode_texts, object_array
-from flow_singer.tabular.objects import is_missing
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.jsonvalues import decode_texts, object_array
+from flow_singer.tabular.plainvalues import is_missing
+from flow_singer.tabular.textarrays import TEXT
 
 
 @register_extension_dtype
@@ -195,7 +195,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def _text_of(cell: Any) -> str | None:
-    """JSON of a cell, for its size and its missing value only: a column with objects is written from these."""
+    """JSON of a cell, by which only its size and whether it is missing are known: it is written from the object."""
     try:
         return _encoder.encode(cell).decode()
     except (TypeError, UnicodeEncodeError, OverflowError, ValueError):

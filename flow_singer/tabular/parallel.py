@@ -29,8 +29,8 @@ from flow_singer.process.lifeline import die_with_parent
 from flow_singer.process.processes import write_all
 from flow_singer.singer.linenumbers import count_lines, joined_lines
 from flow_singer.tabular.batch import Batch
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.tabular.wire import from_bytes
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ WORTH_IT_BYTES = 32 << 20
 decode so much, and a stream that has brought so much will likely bring more."""
 
 LARGE_BYTES = 64 << 20
-"""A file of this size is worth it before anything has come, whatever else it holds than records."""
+"""For a file of this size the second process is started before anything is read: enough of it will be records."""
 
 DEPTH = 3
 """How many batches may be under way in the second process: one being decoded, the others waiting for their turn, so
@@ -59,7 +59,7 @@ class Task:
         parts: the lines.
         then: takes the batch.
         sent: whether the second process has it.
-        batch: what was decoded here while that was busy.
+        batch: the batch, where it was decoded here as the second process was busy.
     """
 
     decoder: RecordDecoder
@@ -138,12 +138,12 @@ class ParallelDecoder:
             self.drain()
             then(decoder.decode(parts))
             return
-        # No more than this, so that the second process gets its next work before this one works off what is ready.
+        # Take only as many batches as make room: the second process gets its next work before more are taken.
         while self._tasks and self._sent >= DEPTH and self._is_first_ready():
             self._finish_first()
         task = Task(decoder, parts, then)
-        if self._sent >= DEPTH and decoder.raises:  # rather than wait
-            with contextlib.suppress(DataError):  # found again in its turn
+        if self._sent >= DEPTH and decoder.raises:  # decode here rather than wait
+            with contextlib.suppress(DataError):  # raised when it is this task's turn and it is decoded again
                 task.batch = decoder.decode(parts)
         else:
             while self._sent >= DEPTH:
@@ -185,7 +185,7 @@ class ParallelDecoder:
                 batch = from_bytes(answer, task.decoder.schema)
                 batch.lines = joined_lines(part.lines for part in task.parts)
         self._tasks.popleft()
-        if batch is None:  # it could not, or is gone: here the lines are decoded, or told what is wrong
+        if batch is None:  # it could not, or is gone: decode here, and reject or raise what is wrong
             batch = task.decoder.decode(task.parts)
         task.then(batch)
 
@@ -218,7 +218,7 @@ class _Worker:
                     [sys.executable, "-P", "-m", "flow_singer.tabular.worker", *map(str, descriptors)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    bufsize=0,  # what has been read ahead, select would not see
+                    bufsize=0,  # select would not see what a buffer has read ahead
                     stderr=subprocess.DEVNULL,
                     pass_fds=descriptors,
                     start_new_session=True,  # Ctrl-C is for the first process

@@ -9,34 +9,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import TEXT, join, text_bytes
-from flow_singer.tabular.unread import BLANKS
-from flow_singer.tabular.written import Cells
+from flow_singer.tabular.outputcolumns import Cells, OutputRows
+from flow_singer.tabular.textarrays import TEXT, join, text_bytes
+from flow_singer.tabular.unreadmembers import BLANKS
 
 
 def record_lines(
-    stream: str,
-    names: Iterable[str],
-    cells: Mapping[str, Cells],
-    count: int,
-    omitted: Mapping[str, pa.Array],
-    undeclared: Mapping[str, Column],
-    envelope: Mapping[str, pa.Array | str],
-    rest: pa.Array | None,
+    stream: str, names: Iterable[str], rows: OutputRows, omitted: Mapping[str, pa.Array]
 ) -> memoryview:
     """RECORD lines of n rows.
 
     Args:
         stream: its name.
         names: the columns, in the order in which they are written.
-        cells: the columns that there are, n cells each.
-        count: n.
+        rows: n rows.
         omitted: per column that has such rows at all: where its key is left out.
-        undeclared: keys that no SCHEMA declares, n cells each.
-        envelope: what stands beside `record`, for each row or for all.
-        rest: n texts of further members, a comma behind each; None for none.
     """
+    cells, rest = rows.cells, rows.rest
     always: list[tuple[str, Cells]] = []
     sometimes: list[pa.Array] = []
     for name in names:
@@ -48,7 +37,7 @@ def record_lines(
             sometimes.append(pc.if_else(omitted[name], "", part))
             continue
         always.append((label, cells[name]))
-    for name, column in undeclared.items():
+    for name, column in rows.undeclared.items():
         part = join("," + json.dumps(name) + ":", column.values.fill_null("null"))
         sometimes.append(part if column.absent is None else pc.if_else(column.absent, "", part))
     parts: list[Any] = [pa.scalar(f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{{', TEXT)]
@@ -60,7 +49,7 @@ def record_lines(
             first = pc.utf8_rtrim(rest, BLANKS)
             sometimes.insert(0, pc.if_else(pc.equal(first, ""), "", join(",", first)))
     if always:
-        quote = ""  # that ends the value before
+        quote = ""  # the closing quote of the value before
         for position, (label, cell) in enumerate(always):
             is_bare = cell.strings and not cell.texts.null_count
             before = quote + ("," if position else "") + label
@@ -71,7 +60,7 @@ def record_lines(
         # Every column lacks its key somewhere: no column can go without a leading comma.
         parts.append(pc.binary_replace_slice(join(*sometimes), 0, 1, ""))
     parts.append(pa.scalar("}", TEXT))
-    for key, texts in envelope.items():
+    for key, texts in rows.envelope.items():
         label = "," + json.dumps(key) + ":"
         if isinstance(texts, str):
             parts.append(pa.scalar(label + texts, TEXT))
@@ -79,7 +68,7 @@ def record_lines(
             parts.append(pc.if_else(texts.is_null(), "", join(label, texts.fill_null(""))))
     parts += [pa.scalar("}\n", TEXT)]
     if not any(isinstance(part, pa.Array) for part in parts):
-        parts.append(pa.array([""] * count, TEXT))
+        parts.append(pa.array([""] * rows.count, TEXT))
     lines = pc.binary_join_element_wise(
         *parts, pa.scalar("", TEXT), null_handling="replace", null_replacement="null"
     )

@@ -15,11 +15,11 @@ from flow_singer.singer.linenumbers import count_lines, each_line, line_of, take
 from flow_singer.singer.messages import bad_line, check_text, excerpt
 from flow_singer.singer.schema import read_property
 from flow_singer.tabular.batch import ENVELOPE_KEYS
-from flow_singer.tabular.columns import field_name
-from flow_singer.tabular.decode import written_float
-from flow_singer.tabular.objects import json_hook
+from flow_singer.tabular.jsonvalues import written_float
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.plainvalues import json_hook
+from flow_singer.tabular.recordtypes import field_name
+from flow_singer.tabular.textarrays import TEXT
 
 _Beside = msgspec.Raw | msgspec.UnsetType
 
@@ -109,7 +109,7 @@ def decode_rows(
     Args:
         part: n lines.
         nan: what to do with NaN and Infinity.
-        reject: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+        reject: see [`RecordDecoder`][flow_singer.tabular.recorddecoder.RecordDecoder].
 
     Raises:
         RecordError: a line's record is not an object, or holds NaN.

@@ -1,4 +1,4 @@
-"""Start without pandas, where nothing needs it."""
+"""pyarrow without the import of pandas, for processes that make no frame."""
 
 from __future__ import annotations
 

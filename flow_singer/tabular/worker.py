@@ -1,7 +1,7 @@
 """The second process of [`ParallelDecoder`][flow_singer.tabular.parallel.ParallelDecoder].
 
 A request is a line of JSON on stdin; its record lines lie in a file in memory. An answer is 8 bytes on stdout, the
-size of the batch that lies in another such file (see [`wire`][flow_singer.tabular.wire]); 0 says that it could not.
+size of the batch that lies in another such file (see [`wire`][flow_singer.tabular.wire]); 0 says that a line could not be decoded.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import msgspec
 
 from flow_singer.errors import FlowError
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.memory import set_up_memory
 from flow_singer.tabular.parallel import SIZE_BYTES, Request, read_at
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.tabular.startup import arrow_without_pandas
 from flow_singer.tabular.wire import write_batch
 

@@ -16,8 +16,8 @@ import pandas as pd
 from flow_singer.errors import FlowError, TransformError
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
+from flow_singer.tabular.resulttable import table_of
 from flow_singer.tabular.rows import RowBatch
-from flow_singer.tabular.table import table_of
 from flow_singer.transforms.drops import DROP, Drop, ForgottenReturnError, forgotten_return, never_returns
 from flow_singer.transforms.forks import end_child, process
 from flow_singer.transforms.functions import StreamFunction

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flow_singer.tabular.lines import OutputStream
+from flow_singer.tabular.outputstream import OutputStream
 from flow_singer.transforms.functions import StreamFunction
 
 

@@ -11,8 +11,8 @@ from flow_singer.singer.marks import MessageWriter
 from flow_singer.singer.messages import decode_object
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
-from flow_singer.tabular.lines import OutputStream
-from flow_singer.tabular.steady import Alone
+from flow_singer.tabular.outputstream import OutputStream
+from flow_singer.tabular.steadytypes import Alone
 from flow_singer.transforms.functions import StreamFunction
 from flow_singer.transforms.notices import Notices
 from flow_singer.transforms.results import Output
@@ -90,7 +90,7 @@ class Outputs:
             schema: SCHEMA of the stream they came from; None where they came from several.
             batch: the records they came from.
             is_whole: whether these are all rows there will be: then no two of them may share a key.
-            alone: see [`OutputStream.write_frame`][flow_singer.tabular.lines.OutputStream.write_frame].
+            alone: see [`OutputStream.write_frame`][flow_singer.tabular.outputstream.OutputStream.write_frame].
 
         Raises:
             TransformError: the rows cannot be written, or their stream is somebody else's.

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from flow_singer.errors import FlowError, MessageError
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
-from flow_singer.tabular.lines import OutputStream
+from flow_singer.tabular.outputstream import OutputStream
 from flow_singer.transforms.calls import RejectRow
 
 Reject: TypeAlias = Callable[[int, str | None, bytes, FlowError], None]

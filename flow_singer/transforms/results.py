@@ -14,7 +14,7 @@ import pandas as pd
 
 from flow_singer.errors import TransformError
 from flow_singer.singer.fields import properties_from_table_schema
-from flow_singer.tabular.table import NO_TABLE, table_of, unknown_rows
+from flow_singer.tabular.resulttable import NO_TABLE, table_of, unknown_rows
 from flow_singer.transforms.drops import DROP, Drop, forgotten_return
 from flow_singer.transforms.functions import StreamFunction
 

@@ -16,7 +16,7 @@ import msgspec
 
 from flow_singer.errors import DataError, TransformError
 from flow_singer.tabular.batch import Batch, slice_batch
-from flow_singer.tabular.lines import OutputStream
+from flow_singer.tabular.outputstream import OutputStream
 from flow_singer.transforms.calls import call_on_frame
 from flow_singer.transforms.drops import ForgottenReturnError
 from flow_singer.transforms.functions import StreamFunction

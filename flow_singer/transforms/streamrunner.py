@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.transforms.buffers import Buffer
 from flow_singer.transforms.functions import StreamFunction
 from flow_singer.transforms.notices import Notices
@@ -32,7 +32,7 @@ class Shared:
         outputs: take what functions make.
         notices: what a person should hear at the end.
         reject: takes what cannot be used; None where the first bad record or row raises.
-        nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+        nan: see [`RecordDecoder`][flow_singer.tabular.recorddecoder.RecordDecoder].
         split_checks: how many streams of a function were checked, by its place.
     """
 

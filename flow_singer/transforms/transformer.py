@@ -53,7 +53,7 @@ class Transformer:
         reject: called as `reject(line_number, stream, line, error)` for what is set aside; without it, the
             first bad line, record or row raises.
         noise: see [`MessageReader`][flow_singer.singer.messages.MessageReader].
-        nan: see [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder].
+        nan: see [`RecordDecoder`][flow_singer.tabular.recorddecoder.RecordDecoder].
         clock: seconds, for tests.
         parallel: decodes; one of its own where None.
         batch_paths: which files a BATCH may name; None for those below the current and the temporary folder.

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from flow_singer.datapackage.buildfolders import remove_leftovers
-from flow_singer.datapackage.csvfile import CsvLayout
-from flow_singer.datapackage.rowkeys import key_column
-from flow_singer.datapackage.textcells import line_bytes
-from flow_singer.singer.schema import StreamSchema, read_property
+from flow_singer.datapackage.plaincsv import CsvRows, check_keys, file_of, remove_unfinished
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 from flow_target_csv.growing import GrowingFile
-from flow_target_csv.writing import check_columns, file_of, writing
+from flow_target_csv.writing import check_columns, writing
 
 
 class AppendedFiles:
@@ -31,7 +28,7 @@ class AppendedFiles:
         self, folder: Path, *, null: str, lock_wait_s: float = 0.0, notice: Callable[[str], None]
     ) -> None:
         self._folder = folder
-        self._layout = CsvLayout(null)
+        self._rows = CsvRows(null)
         self._notice = notice
         self._lock_wait_s = lock_wait_s
         self._files: dict[str, GrowingFile] = {}
@@ -54,7 +51,7 @@ class AppendedFiles:
                 file = self._files[schema.stream] = GrowingFile(
                     file_of(schema.stream, self._folder, self._files, self._notice),
                     list(schema.properties),
-                    self._layout,
+                    self._rows,
                     lock_wait_s=self._lock_wait_s,
                     notice=self._notice,
                 )
@@ -75,8 +72,7 @@ class AppendedFiles:
         """
         stream = batch.schema.stream
         file = self._files[stream]
-        for name in batch.schema.key_properties:
-            key_column(batch, name)
+        check_keys(batch)
         for name in batch.undeclared:
             if (stream, name) not in self._told:
                 self._told.add((stream, name))
@@ -84,13 +80,8 @@ class AppendedFiles:
                     f"stream '{stream}': records have '{name}', which the SCHEMA does not declare; "
                     "it is left out."
                 )
-        cells = [
-            (batch.schema.properties.get(name) or read_property(name, {}), batch.columns.get(name))
-            for name in file.columns
-        ]
         with writing(self._folder):
-            lines = self._layout.lines(file.columns, cells, batch.count)
-            file.write(line_bytes(self._layout.visible(lines) if len(file.columns) == 1 else lines))
+            file.write(self._rows.rows(file.columns, batch))
 
     def activate_version(self, stream: str, version: int) -> None:
         """Rows of older versions stay: nothing in the file tells them apart."""
@@ -114,7 +105,7 @@ class AppendedFiles:
                 file.commit()
             for file in self._files.values():
                 file.close()
-            remove_leftovers(self._folder, "")
+            remove_unfinished(self._folder)
 
     def abandon(self) -> None:
         """Take back the rows since the last checkpoint: no STATE covers them, so they will come again."""

@@ -8,33 +8,18 @@ length is only believed where the file is as it was left, and a file is never ma
 from __future__ import annotations
 
 import contextlib
-import csv
-import hashlib
-import io
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
-from flow_singer.datapackage.csvfile import LINE_END, CsvLayout
+from flow_singer.datapackage.plaincsv import CsvRows
 from flow_singer.errors import TargetError
-from flow_singer.files import fsync_folder, is_own, remove_temporaries, write_atomic
+from flow_singer.files import fsync_folder, is_own
 from flow_singer.locks import Lock
-
-_DIGESTED_BYTES = 4096
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MARK = re.compile(rb"(\d{1,18})(?: ([0-9a-f]{16}))?")
-
-
-class _Mark(NamedTuple):
-    """Up to where a file counts."""
-
-    length: int
-    digest: str | None
-    """Of the file's first and last bytes before `length`; earlier versions wrote none."""
+from flow_target_csv.commitmark import EMPTY, Mark, MarkFile, mark_of
+from flow_target_csv.csvbytes import BYTE_ORDER_MARK, ends_with_a_row, read_header, rows_of
 
 
 class GrowingFile:
@@ -43,7 +28,7 @@ class GrowingFile:
     Args:
         path: the file; made where it is missing.
         columns: its columns where it is new.
-        layout: how rows become lines.
+        rows: how rows become lines.
         lock_wait_s: how long to wait for another run that owns it, in seconds.
         notice: told what a person should hear.
 
@@ -60,15 +45,15 @@ class GrowingFile:
         self,
         path: Path,
         columns: list[str],
-        layout: CsvLayout,
+        rows: CsvRows,
         *,
         lock_wait_s: float,
         notice: Callable[[str], None],
     ) -> None:
         self.path = path.resolve()  # rows go to what a link points at, and the link stays
-        self._layout = layout
+        self._rows = rows
         self._notice = notice
-        self._mark_path = self.path.with_name(f".{self.path.name}.committed")
+        self._marks = MarkFile(self.path)
         self._lock = Lock(self.path)
         self._lock.acquire(wait_s=lock_wait_s, notice=notice)
         self._handle = -1
@@ -103,7 +88,7 @@ class GrowingFile:
             )
         if self._end != self._committed:
             os.fsync(self._handle)
-            self._write_marks(self._mark_of(self._handle, self._end))
+            self._marks.write(mark_of(self._handle, self._end))
             self._committed = self._end
 
     def roll_back(self) -> None:
@@ -117,7 +102,7 @@ class GrowingFile:
 
     def close(self) -> None:
         """End the file, all of which is committed or was cut off."""
-        self._mark_path.unlink(missing_ok=True)
+        self._marks.remove()
         self.let_go()
 
     def let_go(self) -> None:
@@ -129,17 +114,17 @@ class GrowingFile:
 
     def widen(self, columns: list[str]) -> None:
         """Add columns at the end; rows that are there get cells of null. The file is replaced whole."""
-        padding = self._layout.padding(columns, first=False).encode()
+        padding = self._rows.nulls(len(columns))
         beside = self.path.with_name(f".{self.path.name}.wider")
         wider = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW, 0o666)
         try:
             os.fchmod(wider, stat.S_IMODE(os.fstat(self._handle).st_mode))
             position = committed = 0
             with self.path.open("rb") as old, os.fdopen(wider, "ab", closefd=False) as new:
-                for row in _rows(old):
+                for row in rows_of(old):
                     if position == 0:
-                        mark = _BYTE_ORDER_MARK if row.startswith(_BYTE_ORDER_MARK) else b""
-                        header_bytes = new.write(mark + self._layout.header([*self.columns, *columns]))
+                        mark = BYTE_ORDER_MARK if row.startswith(BYTE_ORDER_MARK) else b""
+                        header_bytes = new.write(mark + self._rows.header([*self.columns, *columns]))
                     else:
                         new.write(row.rstrip(b"\r\n") + padding)
                     position += len(row)
@@ -149,8 +134,8 @@ class GrowingFile:
                 end = new.tell()
             os.fsync(wider)
             # Whichever of the two files a killed run leaves, its own mark is found by the digest.
-            new_mark = self._mark_of(wider, committed)
-            self._write_marks(self._mark_of(self._handle, self._committed), new_mark)
+            new_mark = mark_of(wider, committed)
+            self._marks.write(mark_of(self._handle, self._committed), new_mark)
             os.replace(beside, self.path)
         except BaseException:
             os.close(wider)
@@ -161,7 +146,7 @@ class GrowingFile:
         self._handle, self._committed, self._end = wider, committed, end
         self.columns, self._header_bytes = [*self.columns, *columns], header_bytes
         fsync_folder(self.path.parent)
-        self._write_marks(new_mark)
+        self._marks.write(new_mark)
 
     # ------------------------------------------------------------------------------------- opening
 
@@ -169,22 +154,22 @@ class GrowingFile:
         beside = self.path.with_name(f".{self.path.name}.wider")
         if is_own(beside):
             beside.unlink()
-        remove_temporaries(self._mark_path)
-        marks = self._read_marks()
+        self._marks.tidy()
+        marks = self._marks.read()
         size = self._size_before()
         if not size and marks is None:  # so that a header that is torn is known for one
-            self._write_marks(_Mark(0, _digest(b"")))
+            self._marks.write(EMPTY)
         self._handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         if marks is not None:
             size = self._recover(size, marks)
         self._committed = self._end = size
         if size:
-            self._write_marks(self._mark_of(self._handle, size))
+            self._marks.write(mark_of(self._handle, size))
             if os.pread(self._handle, 1, size - 1) != b"\n":
-                self.write(LINE_END.encode())
-            self.columns, self._header_bytes = self._read_header()
+                self.write(self._rows.line_end)
+            self.columns, self._header_bytes = read_header(self.path)
         else:
-            header = self._layout.header(columns)
+            header = self._rows.header(columns)
             self.columns, self._header_bytes = columns, len(header)
             self.write(header)
         self.commit()
@@ -199,7 +184,7 @@ class GrowingFile:
             raise TargetError(f"{self.path} is no file, so nothing can be appended to it.", "Move it away.")
         return found.st_size
 
-    def _recover(self, size: int, marks: list[_Mark]) -> int:
+    def _recover(self, size: int, marks: list[Mark]) -> int:
         """Cut off what a run that was killed had not committed; return the file's length then."""
         for mark in marks:
             if mark.length <= size and self._is_as_left(mark):
@@ -212,44 +197,23 @@ class GrowingFile:
                     os.fsync(self._handle)
                 return mark.length
         self._notice(
-            f"{self.path} is not as a run that was killed had left it (by {self._mark_path.name}): nothing is "
+            f"{self.path} is not as a run that was killed had left it (by {self._marks.path.name}): nothing is "
             "cut off its end. Its last rows may be there twice, or in part."
         )
-        if size and not self._ends_with_a_row():
+        if size and not ends_with_a_row(self.path):
             raise TargetError(
                 f"{self.path} ends in the middle of a quoted cell, so nothing can be appended to it.",
-                f"Take away its torn last row, and {self._mark_path.name} beside it.",
+                f"Take away its torn last row, and {self._marks.path.name} beside it.",
             )
         return size
 
-    def _is_as_left(self, mark: _Mark) -> bool:
+    def _is_as_left(self, mark: Mark) -> bool:
         if not mark.length:  # while its header was written; rows are somebody else's
             with self.path.open("rb") as file:
-                return len(list(islice(_rows(file), 2))) < 2
+                return len(list(islice(rows_of(file), 2))) < 2
         if mark.digest is not None:
-            return self._mark_of(self._handle, mark.length).digest == mark.digest
+            return mark_of(self._handle, mark.length).digest == mark.digest
         return os.pread(self._handle, 1, mark.length - 1) == b"\n"
-
-    def _ends_with_a_row(self) -> bool:
-        with self.path.open("rb") as file:
-            quotes = sum(block.count(b'"') for block in iter(lambda: file.read(1 << 20), b""))
-        return quotes % 2 == 0
-
-    def _read_header(self) -> tuple[list[str], int]:
-        try:
-            with self.path.open("rb") as file:
-                row = next(_rows(file))
-            names = next(csv.reader(io.StringIO(row.decode("utf-8-sig"), newline="")))
-        except (UnicodeDecodeError, csv.Error, StopIteration) as exc:
-            raise TargetError(
-                f"The header of {self.path} cannot be read: {exc or 'it is empty'}.",
-                "It must be CSV in UTF-8. Move the file away, or mend it.",
-            ) from exc
-        if not names:
-            raise TargetError(f"{self.path} begins with an empty line instead of a header.", "Mend it.")
-        return names, len(row)
-
-    # --------------------------------------------------------------------------------------- marks
 
     def _is_ours(self, *, at_most: bool = False) -> bool:
         """Whether the file has what we wrote and nothing else; `at_most`: a write may have come to nothing."""
@@ -260,41 +224,3 @@ class GrowingFile:
             return False
         least = self._committed if at_most else self._end
         return is_there and least <= found.st_size <= self._end
-
-    def _mark_of(self, handle: int, length: int) -> _Mark:
-        first = os.pread(handle, min(_DIGESTED_BYTES, length), 0)
-        last = os.pread(handle, min(_DIGESTED_BYTES, length), max(0, length - _DIGESTED_BYTES))
-        return _Mark(length, _digest(first + last))
-
-    def _write_marks(self, *marks: _Mark) -> None:
-        text = "".join(f"{mark.length} {mark.digest}\n" for mark in marks)
-        write_atomic(self._mark_path, text.encode(), tidy=False)  # the only writer has looked when it opened
-
-    def _read_marks(self) -> list[_Mark] | None:
-        """What is marked; None where nothing is, an empty list where nobody can tell."""
-        if not os.path.lexists(self._mark_path):
-            return None
-        if not stat.S_ISREG(os.lstat(self._mark_path).st_mode):
-            raise TargetError(
-                f"{self._mark_path} is no file, so nobody knows how much of {self.path.name} counts.",
-                "Move it away; what a killed run has left at the end of the file then stays.",
-            )
-        lines = self._mark_path.read_bytes()[:_DIGESTED_BYTES].splitlines()
-        found = [match for line in lines if (match := _MARK.fullmatch(line.strip()))]
-        return [_Mark(int(one[1]), one[2] and one[2].decode()) for one in found]
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _rows(file: BinaryIO) -> Iterator[bytes]:
-    """The rows of a CSV file as bytes; a quoted cell may hold line ends."""
-    row = b""
-    for line in file:
-        row += line
-        if row.count(b'"') % 2 == 0:
-            yield row
-            row = b""
-    if row:
-        yield row

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
-from flow_singer.datapackage.csvfile import CsvLayout
-from flow_singer.datapackage.streamtable import StreamTable
-from flow_singer.datapackage.textfile import TextFile
+from flow_singer.datapackage.plaincsv import NewFiles, file_of, remove_unfinished
 from flow_singer.errors import ConfigError, MessageError
 from flow_singer.files import fsync_folder
 from flow_singer.locks import Lock
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
-from flow_target_csv.writing import check_columns, file_of, writing
+from flow_target_csv.commitmark import MarkFile
+from flow_target_csv.writing import check_columns, writing
 
 
 class ReplacedFiles:
@@ -35,14 +31,12 @@ class ReplacedFiles:
         self, folder: Path, *, null: str, lock_wait_s: float = 0.0, notice: Callable[[str], None]
     ) -> None:
         self._folder = folder
-        self._null = null
         self._notice = notice
-        self._tables: dict[str, StreamTable] = {}
+        self._files = NewFiles(folder, null=null, notice=notice)
         self._lock_wait_s = lock_wait_s
         self._locks: dict[str, Lock] = {}
         """Of the file that each stream replaces: owned from its SCHEMA on, so that a run that comes too late
         is told at its beginning."""
-        self._partial: PartialFolder | None = None
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -56,20 +50,15 @@ class ReplacedFiles:
         """
         check_columns(schema)
         with writing(self._folder):
-            table = self._tables.get(schema.stream)
-            if table is not None:
-                table.extend(schema)
-                return
-            path = self._own(schema.stream)
-            if self._partial is None:
-                self._partial = PartialFolder(self._folder, "")
-            file = TextFile(self._partial.path / path.name, CsvLayout(self._null))
-            self._tables[schema.stream] = StreamTable(schema, file, null_text=self._null, notice=self._notice)
+            if schema.stream in self._files.streams:
+                self._files.extend(schema)
+            else:
+                self._files.add(schema, self._own(schema.stream).name)
 
     def batch(self, batch: Batch) -> None:
         """Write records."""
         with writing(self._folder):
-            self._tables[batch.schema.stream].append(batch)
+            self._files.append(batch)
 
     def activate_version(self, stream: str, version: int) -> None:
         """Keep only rows of this version, or of none.
@@ -77,9 +66,9 @@ class ReplacedFiles:
         Raises:
             MessageError: the stream is not known.
         """
-        if stream not in self._tables:
+        if stream not in self._files.streams:
             raise MessageError(f"ACTIVATE_VERSION of stream '{stream}' came before its SCHEMA.")
-        self._tables[stream].activate_version(version)
+        self._files.activate_version(stream, version)
 
     def checkpoint(self) -> bool:
         """Nothing is safe before the end."""
@@ -88,27 +77,24 @@ class ReplacedFiles:
     def publish(self) -> None:
         """Put all files in their places."""
         with writing(self._folder):
-            for table in self._tables.values():
-                table.finish()
-            for stream, table in self._tables.items():
+            self._files.finish()
+            for stream in self._files.streams:
                 final = self._locks[stream].path
                 _check_place(final)
-                os.replace(table.file.path, final)
+                self._files.move(stream, final)
                 # What a killed run of another mode had left says nothing of the new file.
-                final.with_name(f".{final.name}.committed").unlink(missing_ok=True)
+                MarkFile(final).remove()
             fsync_folder(self._folder)
         self._end()
-        remove_leftovers(self._folder, "")
+        remove_unfinished(self._folder)
 
     def abandon(self) -> None:
         """Leave the files of the earlier run as they are."""
-        for table in self._tables.values():
-            with contextlib.suppress(OSError):
-                table.close()
+        self._files.close()
         self._end()
 
     def _own(self, stream: str) -> Path:
-        path = file_of(stream, self._folder, self._tables, self._notice)
+        path = file_of(stream, self._folder, self._files.streams, self._notice)
         lock = Lock(path)
         lock.acquire(wait_s=self._lock_wait_s, notice=self._notice)
         self._locks[stream] = lock
@@ -116,8 +102,7 @@ class ReplacedFiles:
         return path
 
     def _end(self) -> None:
-        if self._partial is not None:
-            self._partial.remove()
+        self._files.remove()
         for lock in self._locks.values():
             lock.release()
 

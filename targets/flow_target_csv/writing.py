@@ -1,13 +1,11 @@
-"""What both ways of writing share."""
+"""Errors that both ways of writing raise alike."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from flow_singer.datapackage.names import earlier_file_stem, file_stem, folds_case, has_digest
 from flow_singer.errors import MessageError, TargetError
 from flow_singer.singer.schema import StreamSchema
 
@@ -39,26 +37,3 @@ def check_columns(schema: StreamSchema) -> None:
             f"The SCHEMA of stream '{schema.stream}' has no properties, so its file would have no columns.",
             "Deselect the stream, or complete its SCHEMA (meltano.yml: schema).",
         )
-
-
-def file_of(stream: str, folder: Path, streams: Collection[str], notice: Callable[[str], None]) -> Path:
-    """The file of a stream, which no other stream ever gets.
-
-    Args:
-        stream: its name.
-        folder: where the files are.
-        streams: the streams of this run that have a file.
-        notice: told where version 0.1 may have written the stream to another file.
-    """
-    path = folder / f"{file_stem(stream, folds_case=folds_case(folder))}.csv"
-    earlier = earlier_file_stem(stream)
-    if earlier == path.stem or path.exists() or f"{earlier}.csv" not in os.listdir(folder):
-        return path
-    if earlier == stream and not has_digest(stream):  # no other stream had this name in version 0.1
-        return folder / f"{stream}.csv"
-    if earlier not in streams:
-        notice(
-            f"stream '{stream}' is written to {path.name}. Its earlier rows may be in {earlier}.csv, which "
-            "streams of other names may share; it stays as it is."
-        )
-    return path

@@ -16,11 +16,11 @@ import pytest
 from jsonschema import Draft7Validator
 
 from flow_singer.datapackage import rowkeys, textfile
-from flow_singer.datapackage.sink import Loader, LoadLimits, RecordBeforeSchemaError, load_package
+from flow_singer.datapackage.sink import Loader, LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError, MessageError, RecordError, TargetError
 from flow_singer.singer.marks import Header, Trailer, add_mark
-from flow_singer.singer.messages import MessageReader
+from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError
 from flow_singer.tabular.parallel import ParallelDecoder
 
 PROFILE = json.loads((files("dplib.profiles") / "2.0" / "datapackage.json").read_text())
@@ -907,7 +907,7 @@ def test_many_streams_together_wait_for_no_more_than_is_allowed(reads_itself):
                 loader.handle(run)
         else:
             loader.push(block)
-        waited.append(loader._size_bytes)
+        waited.append(loader._buffers.size_bytes)
     assert max(waited) < 20_000
     assert max(waited) > 15_000, "each batch is as large as it may be"
     batches = [len(ids) for kind, *_, ids in sink.log if kind == "batch"]

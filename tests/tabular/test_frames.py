@@ -13,8 +13,8 @@ from pushed import INTEGER, NUMBER, STAMP, TEXT, Pushed, functions_of, push, rec
 from flow_singer.errors import RecordError, TransformError
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import json_texts
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part, parts_of
+from flow_singer.tabular.recorddecoder import RecordDecoder
 
 HEAD = schema(
     "s",

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 USERS = ['{"login": "a", "id": 1.10}', None, '{"login":"c","id":3}']
 LABELS = ['[{"n": 1}, {"n": 2}]', "[]", None]

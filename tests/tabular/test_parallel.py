@@ -22,9 +22,9 @@ from flow_singer.errors import RecordError
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular import parallel as module
 from flow_singer.tabular.batch import Batch, json_texts
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.transforms.transformer import Transformer
 from flow_singer.transforms.waitingrecords import Limits
 

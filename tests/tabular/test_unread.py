@@ -18,11 +18,11 @@ from flow_singer import transform
 from flow_singer.errors import DataError, TransformError
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.schema import StreamSchema
-from flow_singer.tabular import columns, parallel
+from flow_singer.tabular import parallel, recorddecoder
 from flow_singer.tabular.batch import Batch
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.unread import BLANKS, Separator, is_worth_it
+from flow_singer.tabular.recorddecoder import RecordDecoder
+from flow_singer.tabular.unreadmembers import BLANKS, Separator, is_worth_it
 from flow_singer.transforms.functions import StreamFunction
 
 MANY = {f"c{n}": TEXT for n in range(40)}
@@ -34,7 +34,7 @@ IDENTITY = "def s(df):\n    return df\n"
 @pytest.fixture(params=[True, False], ids=["separated", "as columns"], autouse=True)
 def separated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways to leave members alone give the same."""
-    monkeypatch.setattr(columns, "is_worth_it", lambda *_: request.param)
+    monkeypatch.setattr(recorddecoder, "is_worth_it", lambda *_: request.param)
     return bool(request.param)
 
 

@@ -289,8 +289,7 @@ def killed_with(folder, *rows):
         loader.flush()
         for line in rows:
             loader.push(f"{line}\n".encode())
-        for buffer in loader._buffers.values():
-            loader._flush(buffer)
+        loader._buffers.flush_all()
         loader.close()
         locks._let_go_in_child()
 

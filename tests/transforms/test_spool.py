@@ -13,8 +13,8 @@ from pushed import INTEGER, NUMBER, TEXT, record
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular import batch as batches
 from flow_singer.tabular.batch import Batch, concat_batches, json_texts
-from flow_singer.tabular.columns import RecordDecoder
 from flow_singer.tabular.parts import Part
+from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.transforms import spool as module
 from flow_singer.transforms.spool import Spool
 

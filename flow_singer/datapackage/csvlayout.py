@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from flow_singer.datapackage.textcells import offsets_of, plain_texts
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.text import TEXT, join, text_bytes
+from flow_singer.tabular.textarrays import TEXT, join, text_bytes
 
 LINE_END = "\r\n"
 _SPECIAL = '",\r\n'

@@ -1,7 +1,7 @@
-"""Parquet, each column of the first of its property's types that holds every value exactly.
+"""Parquet: a column has the first of its property's possible types that holds every value exactly.
 
-Which these are: [`parquettypes`][flow_singer.datapackage.parquettypes]. A type is that of a whole file, so it
-is known only at the end: until then the columns lie beside as Arrow data.
+Which these are: [`parquettypes`][flow_singer.datapackage.parquettypes]. A column has one type in a whole file, so
+that it is known only at the end: until then the columns wait as Arrow data in a file beside.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ import pyarrow.parquet as pq
 
 from flow_singer.datapackage.fitting import casts
 from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, parquet_types
-from flow_singer.datapackage.streamtable import Held
+from flow_singer.datapackage.rowfile import Held
 from flow_singer.datapackage.textcells import plain_texts
 from flow_singer.files import sha256_file
 from flow_singer.singer.digits import Digits
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 _DOUBLE_DIGITS = 15
-"""A decimal of so many digits is told from its neighbours by a double."""
+"""Two numbers of so many digits that differ are two doubles that differ."""
 ROW_GROUP_ROWS = 100_000
 
 
@@ -54,7 +54,7 @@ class ParquetFile:
         self._failed: set[int] = set()
         """Columns whose first choice some value has refused."""
         self._mixed: set[int] = set()
-        """Columns that came under SCHEMAs that say several things."""
+        """Columns whose SCHEMAs have said more than one thing."""
 
     def append(
         self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
@@ -204,7 +204,7 @@ class _Behind:
 
 @dataclass
 class _Choice:
-    """What one column may still be."""
+    """The types that one column may still get; the first one is tried."""
 
     types: list[ParquetType]
 
@@ -280,7 +280,7 @@ def _held(one: Property, choice: _Choice) -> Held:
 
 
 def _doubles_hold(texts: pa.Array) -> bool:
-    """Whether a double tells each number from all others of as many digits."""
+    """Whether each number comes back from a double with the digits that it had."""
     doubtful = pc.or_(
         pc.greater(pc.binary_length(texts), _DOUBLE_DIGITS), pc.match_substring(texts, "e", ignore_case=True)
     )

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from flow_singer.errors import TransformError
-from flow_singer.tabular.cells import encode_column
+from flow_singer.tabular.columnencoding import encode_column
 from flow_singer.tabular.frames import MARK
-from flow_singer.tabular.objects import encode_each, is_missing
+from flow_singer.tabular.plainvalues import encode_each, is_missing
 
 
 @dataclass
@@ -159,4 +159,4 @@ NO_TABLE: dict[type, str] = {
     pd.api.typing.DataFrameGroupBy: "Say what becomes of each group: .sum(), .agg(...), .apply(...).",
     pd.api.typing.SeriesGroupBy: "Say what becomes of each group, and .reset_index().",
 }
-"""Values near a table that are none, though they can be iterated over, and what to do with each."""
+"""Types that are like a table and can be iterated over, but are none, and what to do with a value of each."""

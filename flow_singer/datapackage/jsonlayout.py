@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column, json_texts
-from flow_singer.tabular.text import TEXT
+from flow_singer.tabular.textarrays import TEXT
 
 
 class JsonLayout:

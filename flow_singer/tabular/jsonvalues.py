@@ -57,7 +57,7 @@ class WrittenFloat(float):
 
 
 def written_float(text: str) -> float | Decimal:
-    """Like [`exact_float`][flow_singer.tabular.decode.exact_float], but `1.50` is written as `1.50` again."""
+    """Like [`exact_float`][flow_singer.tabular.jsonvalues.exact_float], but `1.50` is written as `1.50` again."""
     value = float(text)
     if repr(value) == text:
         return value
@@ -69,7 +69,7 @@ _decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[Any], floa
 
 
 def encode_all(cells: list[Any]) -> bytes:
-    """JSON of many decoded values at once, to tell whether any of them has changed; b"" where it has none."""
+    """JSON of many decoded values at once, to tell whether any of them has changed; b"" where one has no JSON form."""
     try:
         return _encoder.encode(cells)
     except (TypeError, UnicodeEncodeError, OverflowError, ValueError):

@@ -1,7 +1,7 @@
 """A frame's column as JSON text, and the property that describes it.
 
-Source of the rules: an output column keeps its input property where its values still fit it, otherwise its
-dtype decides; a cell that did not change is written with the text it came with.
+An output column keeps its input property where its values still fit it; otherwise its dtype decides. A cell that
+did not change is written with the text it came with.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from flow_singer.singer.schema import inferred, read_property
 from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.frames import to_array
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.objectcells import encode_nested, encode_objects
-from flow_singer.tabular.text import TEXT, escaped, join, quoted
-from flow_singer.tabular.written import Cells, Source, equal_integers, kept_property, restored
+from flow_singer.tabular.objectencoding import encode_nested, encode_objects
+from flow_singer.tabular.outputcolumns import Cells, Source, equal_integers, kept_property, restored
+from flow_singer.tabular.textarrays import TEXT, escaped, join, quoted
 
 
 def encode_column(values: Any, source: Source | None) -> Cells:
@@ -198,7 +198,10 @@ def _encode_stamps(stamps: np.ndarray, source: Source | None, *, aware: bool) ->
 
 
 def _spelt(texts: pa.Array, stamps: np.ndarray, source: Source) -> pa.Array:
-    """Texts of rows that cannot be told, as the records of the batch write them: `+02:00` for an instant that came so."""
+    """The texts of rows whose records are not known, each as the records of the batch write that instant.
+
+    So an instant that came as `+02:00` leaves like that, where all records of the batch write it in one way.
+    """
     kind, pool = source.property.kind, source.pool
     if pool is None or pool.as_json:
         return texts

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from flow_singer.errors import TransformError
-from flow_singer.tabular.decode import WrittenFloat
+from flow_singer.tabular.jsonvalues import WrittenFloat
 
 
 def encode_each(cells: Sequence[Any]) -> tuple[list[str | None], set[str], set[str | None]]:

@@ -1,8 +1,8 @@
-"""Python objects in a column, taken back as the column that they came out of.
+"""Columns of Python objects, given the dtype back that their input column had.
 
-`astype(object)`, `to_dict("records")`, `itertuples`, `iterrows` and `apply(axis=1)` give each cell out as an object
-of Python. Where all cells of a column are objects that its kind gives out, they are that column again, so that
-rows are matched, cells compared and changed cells written as in any other frame.
+`astype(object)`, `to_dict("records")`, `itertuples`, `iterrows` and `apply(axis=1)` make a Python object of each
+cell. Where all cells of a column are objects that its kind is made into, the column gets the dtype of that kind
+again, so that rows are matched, cells compared and changed cells written as in any other frame.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import pandas as pd
 
 from flow_singer.singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.frames import STRING_DTYPE
-from flow_singer.tabular.objects import is_missing
+from flow_singer.tabular.plainvalues import is_missing
 
 EXACT = 2**53
-"""Below it, a float is one integer only."""
+"""Below it, each integer is a float of its own."""
 
 
 def take_back(arrays: dict[str, Any], schema: StreamSchema) -> dict[str, np.ndarray]:
-    """Make columns of `arrays` again of what are objects out of columns of the same name.
+    """Replace columns of objects in `arrays` by columns with the dtype of the property of the same name.
 
     Returns:
         For columns of dates, in which cells the function put None.
@@ -40,15 +40,15 @@ def take_back(arrays: dict[str, Any], schema: StreamSchema) -> dict[str, np.ndar
 
 
 def unboxed(values: Any, one: Property) -> Any:
-    """The n cells of a column with the dtype of its kind, where all of them are objects that it gives out.
+    """The n cells of a column with the dtype of its kind, where all are objects that this kind is made into.
 
     Args:
         values: a column's array.
         one: the property of the input column of that name.
 
     Returns:
-        The array of that dtype; `values` where it is of another dtype than object, or a cell is something else. Of
-        an integer column also floats come back, which pandas makes of it beside floats or to hold NaN.
+        The array of that dtype; `values` where it is of another dtype than object, or a cell is something else.
+        For an integer property floats become integers, too: pandas made them floats beside floats or to hold NaN.
     """
     if isinstance(values.dtype, pd.SparseDtype):
         return values

@@ -1,7 +1,7 @@
-"""One type of an output column in all batches, where pandas changes the dtype only because of nulls.
+"""An output column keeps its type in all batches, though pandas gives another dtype to a batch with nulls.
 
-`df["due"].dt.year` is a column of integers in a batch without nulls and one of floats in a batch with one. What an
-earlier batch was decides, as long as the values fit: a type that went out is never narrowed.
+`df["due"].dt.year` is a column of integers in a batch without nulls and one of floats in a batch with one. The type
+in earlier batches decides, as long as the values fit it: a type that a SCHEMA has told is never narrowed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.schema import Property, read_property
 from flow_singer.tabular.matching import Rows
-from flow_singer.tabular.unboxed import EXACT, unboxed
-from flow_singer.tabular.written import Source, equal_integers
+from flow_singer.tabular.outputcolumns import Source, equal_integers
+from flow_singer.tabular.unboxing import EXACT, unboxed
 
 Alone = Callable[[int], Mapping[str, Any]]
-"""Shows a function one record of its batch alone, and says the dtypes of the columns that it makes of it."""
+"""Calls a function with one record of its batch, by position, and gives the dtypes of the result's columns."""
 
 _INTEGER = read_property("", {"type": "integer"})
 _NUMBERS = ("integer", "number", "decimal", "json")
@@ -33,7 +33,7 @@ def steady(
 
     Args:
         values: n cells.
-        returned: the same as the function returned them, before [`unboxed`][flow_singer.tabular.unboxed.unboxed].
+        returned: the same as the function returned them, before [`unboxed`][flow_singer.tabular.unboxing.unboxed].
         source: where they may have come from.
         known: what the column has been so far; None where it had no value yet.
 

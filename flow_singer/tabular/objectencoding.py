@@ -14,16 +14,16 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
-from flow_singer.tabular.decode import decode_texts, encode_all
 from flow_singer.tabular.frames import exact_integers, source_texts, to_array
+from flow_singer.tabular.jsonvalues import decode_texts, encode_all
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.objects import encode_each, is_missing
-from flow_singer.tabular.text import TEXT, join, quoted
-from flow_singer.tabular.written import OF_DECIMAL_TEXT, Cells, Source, fits, property_of, restored
+from flow_singer.tabular.outputcolumns import OF_DECIMAL_TEXT, Cells, Source, fits, property_of, restored
+from flow_singer.tabular.plainvalues import encode_each, is_missing
+from flow_singer.tabular.textarrays import TEXT, join, quoted
 
 
 def encode_nested(values: JsonArray, source: Source | None) -> Cells:
-    """Nested values leave as the text they came with, but for those that were changed, also inside."""
+    """Write one column of nested values: a cell keeps the text it came with, unless something in it was changed."""
     texts = values.texts
     column = source.cells_of("json") if source else None
     if not values.is_untouched:
@@ -49,7 +49,10 @@ def encode_nested(values: JsonArray, source: Source | None) -> Cells:
 
 
 def _respelt(texts: pa.Array, before: pa.Array) -> pa.Array:
-    """Values that pandas made a column anew of, as they came where they still say the same: `1.50` inside."""
+    """The texts, where pandas made a new column of the values: a cell that is equal to `before` has that text.
+
+    So `1.50` inside a cell stays `1.50`.
+    """
     rows = np.flatnonzero(pc.not_equal(texts, before).fill_null(False).to_numpy(zero_copy_only=False))
     if not len(rows):
         return texts

@@ -5,6 +5,7 @@ Links are never followed: a link in a package's folder is somebody's, even one t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import zipfile
@@ -15,10 +16,93 @@ import msgspec
 
 from flow_singer.datapackage.descriptor import RUN_PROPERTY
 from flow_singer.errors import ConfigError
-from flow_singer.files import is_own
+from flow_singer.files import fsync_folder, is_own, publish_folder, recover_folder, replaced_folder
+from flow_singer.locks import Lock
 
 DESCRIPTOR = "datapackage.json"
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+
+
+_LOCK_WAIT_S = 60.0
+"""The place of a package is owned for the moments of putting one there, not while it is written."""
+
+
+class PackagePlace:
+    """Where a package is put: a folder, or a file that ends in `.zip`.
+
+    Args:
+        target: the place, as the user names it.
+        notice: called with what a person should hear.
+
+    Attributes:
+        path: the place, links followed.
+
+    Raises:
+        ConfigError: there can be no package.
+    """
+
+    def __init__(self, target: Path, notice: Callable[[str], None]) -> None:
+        self.path = Path(os.path.realpath(target))  # unlike resolve(), gives symlinks in a circle back
+        if not self.path.name or os.path.islink(self.path):
+            raise ConfigError(f"There can be no Data Package at {target}.", "Name a folder of its own.")
+        self._notice = notice
+        self._lock = Lock(self.path)
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether the package is one file."""
+        return self.path.suffix.lower() == ".zip"
+
+    def prepare(self) -> None:
+        """Make the folder around the place, and finish what a run that was killed had begun there.
+
+        Raises:
+            ConfigError: something else than a package of Flow's stands there.
+            BusyError: another process has been publishing there for a minute.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._owned():
+            self._recover()
+
+    def put(self, built: Path) -> None:
+        """Put a package here; an earlier one is replaced.
+
+        Args:
+            built: the folder that it was built in, on the same file system.
+
+        Raises:
+            ConfigError: meanwhile something else has come here.
+            BusyError: another process has been publishing here for a minute.
+        """
+        if not self.is_zip:
+            with self._owned():
+                self._recover()
+                remove_package(publish_folder(built, self.path), self._notice)
+            return
+        packed = built / "package.zip"
+        with zipfile.ZipFile(packed, "x", zipfile.ZIP_DEFLATED) as archive:
+            for path in [built / DESCRIPTOR, *sorted((built / "data").iterdir())]:
+                archive.write(path, path.relative_to(built).as_posix())
+        with packed.open("rb") as file:
+            os.fsync(file.fileno())
+        with self._owned():
+            self._recover()
+            os.replace(packed, self.path)
+        fsync_folder(self.path.parent)
+
+    def _recover(self) -> None:
+        """Make sure that nothing is here but an earlier package, whole."""
+        if self.is_zip:
+            check_zip(self.path)
+            return
+        old = replaced_folder(self.path)
+        check_folder(old)
+        recover_folder(self.path)
+        check_folder(self.path)
+        remove_package(old, self._notice)
+
+    def _owned(self) -> contextlib.AbstractContextManager[Lock]:
+        return self._lock.held(wait_s=_LOCK_WAIT_S, notice=self._notice)
 
 
 def check_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from flow_singer.singer.linenumbers import count_lines
 from flow_singer.tabular.parts import Part
-from flow_singer.tabular.text import TEXT, texts_of
+from flow_singer.tabular.textarrays import TEXT, texts_of
 
 _ABSENT = msgspec.Raw(b"")
 _COMMA, _SPACE, _QUOTE, _CLOSE, _NEWLINE = b', "}\n'
@@ -213,7 +213,7 @@ class _Layout:
 
 
 def without_members(rest: pa.Array, names: Collection[str]) -> pa.Array:
-    """The rest without members of these names: in a record that has one twice, the first is still there."""
+    """The rest without members of these names: of a member that a record has twice, only the last was taken out."""
     suspects = pc.match_substring(rest, "\\u")  # a name may be written with escapes
     for name in names:
         suspects = pc.or_(suspects, pc.match_substring(rest, _label(name).decode()))
