@@ -2,6 +2,7 @@
 """Every job of this repository, one word each; needs nothing but Python 3.11 or newer.
 
     python3 dev.py demo         set up, then bundled tap -> transform -> CSV and a Data Package
+    python3 dev.py wheel        what is installed: built, looked into, and used outside this clone
     python3 dev.py test         set up, then the tests
     python3 dev.py lint         formatting and lint
     python3 dev.py types        type checks
@@ -23,6 +24,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -98,6 +100,13 @@ def demo(_: list[str]) -> None:
     print("\nIt is all in examples/quickstart/.")
 
 
+def wheel(_: list[str]) -> None:
+    """Build the sdist and the wheel; see that they are whole, and that the wheel works without this clone."""
+    with tempfile.TemporaryDirectory(prefix="flow-built-") as folder:
+        run([BIN / "uv", "build", "--quiet", "--python", BIN / "python", "--out-dir", folder])
+        run([BIN / "python", "tests/distributions.py", folder])
+
+
 def test(arguments: list[str]) -> None:
     """The tests; those that need a server or connectors from PyPI are skipped where these are not asked for."""
     run([BIN / "python", "-m", "pytest", *(arguments or ["-q", "-n", "auto"])])
@@ -155,12 +164,15 @@ def bench(arguments: list[str]) -> None:
 
 def ci(_: list[str]) -> None:
     """Everything, the README's own commands first."""
-    for job in (test, demo, lint, types, connectors, campaign, lowest, bench):
+    for job in (test, demo, wheel, lint, types, connectors, campaign, lowest, bench):
         print(f"\n=== {job.__name__}", flush=True)
         job([])
 
 
-JOBS = {job.__name__: job for job in (demo, test, lint, types, docs, connectors, campaign, lowest, bench, ci)}
+JOBS = {
+    job.__name__: job
+    for job in (demo, wheel, test, lint, types, docs, connectors, campaign, lowest, bench, ci)
+}
 
 
 def main() -> None:
