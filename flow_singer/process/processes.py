@@ -23,7 +23,9 @@ from typing import Any
 from flow_singer.errors import FlowError
 from flow_singer.process.interrupts import deferred
 from flow_singer.process.lifeline import adopt_orphans, descendants, die_with_parent, end_descendants
-from flow_singer.singer.messages import BLOCK_BYTES
+
+BLOCK_BYTES = 1 << 20
+"""How much is read from a pipe at once; also the size Flow asks the kernel to give its pipes."""
 
 GRACE_S = 10.0
 """How long a process may take to end after it was asked to."""

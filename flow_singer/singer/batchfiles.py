@@ -25,8 +25,9 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from flow_singer.errors import FlowError, MessageError
+from flow_singer.singer.badlines import excerpt
 from flow_singer.singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths
-from flow_singer.singer.messages import Envelope, check_text, decode_object, excerpt
+from flow_singer.singer.envelope import Envelope, check_text, decode_object
 
 CHUNK_RECORDS = 5000
 

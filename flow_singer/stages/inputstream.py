@@ -11,8 +11,10 @@ from typing import Literal
 
 from flow_singer.errors import IncompleteError, MessageError
 from flow_singer.process.processes import read_blocks
+from flow_singer.singer.badlines import CutLineError
+from flow_singer.singer.linebegins import OtherLines, other_lines
 from flow_singer.singer.marks import Header, Trailer, check_complete, cut_short, split_mark
-from flow_singer.singer.messages import CutLineError, MessageReader, OtherLines, Run, other_lines
+from flow_singer.singer.messages import MessageReader, Run
 
 logger = logging.getLogger(__name__)
 

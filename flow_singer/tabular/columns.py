@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import DataError, MessageError, RecordError
+from flow_singer.singer.badlines import bad_line, excerpt
+from flow_singer.singer.envelope import decode_object
 from flow_singer.singer.linenumbers import LineNumbers, count_lines, each_line, take_lines
-from flow_singer.singer.messages import bad_line, decode_object, excerpt
 from flow_singer.singer.schema import Kind, Property, StreamSchema
 from flow_singer.tabular.batch import CARRIERS, ENVELOPE_KEYS, Batch, Column, concat_batches
 from flow_singer.tabular.literals import IntegerText, NotANumber, NumberText, dump, json_type

@@ -14,11 +14,13 @@ from functools import partial
 from typing import Any, Literal
 
 from flow_singer.errors import MessageError, TransformError
+from flow_singer.singer.badlines import RecordBeforeSchemaError
 from flow_singer.singer.batchfiles import read_batch
 from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.envelope import decode_object
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.marks import Header, MessageWriter, Trailer, split_mark
-from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
+from flow_singer.singer.messages import MessageReader, Run
 from flow_singer.singer.nonfinite import without_nan
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, concat_batches, split_by_version
