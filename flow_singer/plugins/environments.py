@@ -22,15 +22,16 @@ from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.files import write_atomic
+from flow_singer.nearnames import suggest
 from flow_singer.plugins.requirements import Requirements, read_requirements, split_pip_url
 from flow_singer.process.interrupts import deferred
 from flow_singer.process.lifeline import die_with_parent
 from flow_singer.project.masking import mask
-from flow_singer.project.meltanofile import suggest
 from flow_singer.project.variables import variables_in
 
 if TYPE_CHECKING:
-    from flow_singer.project.meltanofile import Plugin, Project
+    from flow_singer.project.definitions import Plugin
+    from flow_singer.project.meltanofile import Project
     from flow_singer.project.settings import PluginSettings
 
 Kind = Literal["extractors", "loaders", "mappers"]

@@ -17,8 +17,9 @@ from flow_singer.plugins.discovery import About, ask_about, cache_folder, known_
 from flow_singer.plugins.environments import FoundPlugin, Kind, ensure_environment, find_plugin
 from flow_singer.plugins.strayvariables import Stray, might_stray, stray_variables
 from flow_singer.project.declared import declared_settings, schema_of, unknown_keys
+from flow_singer.project.definitions import Plugin, Setting, unlisted_plugin
 from flow_singer.project.masking import find_secrets, remember
-from flow_singer.project.meltanofile import Plugin, Project, Setting, unlisted_plugin
+from flow_singer.project.meltanofile import Project
 from flow_singer.project.settings import PluginSettings, resolve
 from flow_singer.project.variables import flatten, path_parts
 from flow_singer.singer.batchpaths import BATCH_PATHS_VARIABLE, BatchPaths

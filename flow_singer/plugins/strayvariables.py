@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from flow_singer.nearnames import near_names
-from flow_singer.project.meltanofile import Plugin, Project
+from flow_singer.project.definitions import Plugin
+from flow_singer.project.meltanofile import Project
 from flow_singer.project.settings import PluginSettings
 from flow_singer.project.variables import env_name, mentioned
 

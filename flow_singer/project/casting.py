@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from flow_singer.errors import ConfigError
+from flow_singer.project.definitions import Setting
 from flow_singer.project.masking import looks_secret
-from flow_singer.project.meltanofile import Setting
 from flow_singer.project.variables import as_text, truthy
 
 _NO = frozenset({"", "false", "0", "no", "off"})

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from flow_singer.errors import ConfigError
-from flow_singer.project.meltanofile import Setting, read_settings
+from flow_singer.project.definitions import Setting, read_settings
 from flow_singer.project.variables import path_parts
 from flow_singer.project.yamlfile import Section
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flow_singer.errors import ConfigError
+from flow_singer.nearnames import suggest
 from flow_singer.project.casting import cast, process
-from flow_singer.project.masking import find_secrets, mask
-from flow_singer.project.meltanofile import KINDS, Plugin, Project, Setting, extras_of, suggest
+from flow_singer.project.definitions import Plugin, Setting, extras_of
+from flow_singer.project.filekeys import KINDS
+from flow_singer.project.masking import find_secrets
+from flow_singer.project.meltanofile import Project
 from flow_singer.project.variables import (
     as_text,
     env_name,
@@ -20,8 +23,6 @@ from flow_singer.project.variables import (
     path_parts,
     put,
 )
-
-__all__ = ["PluginSettings", "expand", "mask", "plugin_variables", "resolve"]
 
 _VERBS = {"extractors": "extract", "loaders": "load", "mappers": "map", "utilities": "utilize"}
 

@@ -32,9 +32,9 @@ from flow_singer.process.processes import (
 from flow_singer.project.masking import mask, mask_known
 from flow_singer.project.meltanofile import Project
 from flow_singer.singer.badlines import excerpt
-from flow_singer.singer.catalog import legacy_properties, selected_streams
 from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run
+from flow_singer.singer.selection import legacy_properties, selected_streams
 from flow_singer.stages.tapcatalog import make_catalog
 from flow_singer.stages.tapoptions import TapOptions
 from flow_singer.stages.tapstate import Bookmark, find_bookmark, resumed_streams

@@ -11,7 +11,8 @@ from typing import Any
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.discovery import build_key, cached_catalog, catalog_key, discover, keep_catalog
 from flow_singer.plugins.prepare import PreparedPlugin
-from flow_singer.singer.catalog import apply_filter, apply_rules, extend_select, selected_streams
+from flow_singer.singer.catalog import apply_filter, apply_rules, extend_select
+from flow_singer.singer.selection import selected_streams
 from flow_singer.stages.tapoptions import TapOptions
 
 logger = logging.getLogger(__name__)
