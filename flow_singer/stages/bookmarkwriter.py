@@ -10,7 +10,8 @@ from collections.abc import Callable
 import msgspec
 
 from flow_singer.errors import FlowError, TargetError
-from flow_singer.process.processes import Process, ended_silently, read_blocks
+from flow_singer.process.pipes import read_blocks
+from flow_singer.process.processes import Process, ended_silently
 from flow_singer.state.documents import StateStore, is_empty
 
 logger = logging.getLogger(__name__)

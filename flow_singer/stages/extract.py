@@ -21,14 +21,8 @@ from flow_singer.plugins.discovery import cache_folder, capabilities
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.plugins.runfolder import config_changed, run_folder, write_config
 from flow_singer.process.interrupts import Interrupted
-from flow_singer.process.processes import (
-    Process,
-    describe_end,
-    ended_silently,
-    read_blocks,
-    running,
-    write_all,
-)
+from flow_singer.process.pipes import read_blocks, write_all
+from flow_singer.process.processes import Process, describe_end, ended_silently, running
 from flow_singer.project.masking import mask, mask_known
 from flow_singer.project.meltanofile import Project
 from flow_singer.singer.badlines import excerpt

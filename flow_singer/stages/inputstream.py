@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from flow_singer.errors import IncompleteError, MessageError
-from flow_singer.process.processes import read_blocks
+from flow_singer.process.pipes import read_blocks
 from flow_singer.singer.badlines import CutLineError
 from flow_singer.singer.linebegins import OtherLines, other_lines
 from flow_singer.singer.marks import Header, Trailer, check_complete, cut_short, split_mark
@@ -119,7 +119,7 @@ class InputStream:
         """Yield the messages without marks; call `begin` before.
 
         Args:
-            watch, idle: see [`read_blocks`][flow_singer.process.processes.read_blocks].
+            watch, idle: see [`read_blocks`][flow_singer.process.pipes.read_blocks].
         """
         yield from self._first
         for block in read_blocks(self._descriptor, watch=watch, idle=idle):

@@ -23,7 +23,8 @@ from flow_singer.errors import EXIT_INCOMPLETE, EXIT_REJECTS, BusyError, FlowErr
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.plugins.runfolder import run_folder, write_config
 from flow_singer.process.interrupts import Interrupted
-from flow_singer.process.processes import Process, describe_end, running, write_all
+from flow_singer.process.pipes import write_all
+from flow_singer.process.processes import Process, describe_end, running
 from flow_singer.project.masking import mask
 from flow_singer.project.meltanofile import Project
 from flow_singer.singer.marks import Header, MessageWriter
