@@ -1,4 +1,4 @@
-"""What a target prints on stdout: the newest STATE of it becomes the bookmark, the rest is log output."""
+"""Write the bookmark: the newest STATE that a target prints on its stdout. What else it prints is log output."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from flow_singer.state.documents import StateStore, is_empty
 logger = logging.getLogger(__name__)
 
 
-class BookmarkKeeper:
-    """Takes what a target prints, and makes the newest STATE of it the bookmark, durably.
+class BookmarkWriter:
+    """Takes what a target prints, and writes the newest STATE of it as the bookmark, durably.
 
     A target may print faster than bookmarks can be kept: of what has come meanwhile, only the newest counts.
 
