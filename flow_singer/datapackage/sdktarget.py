@@ -221,7 +221,7 @@ class _Abandoning:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         from flow_singer.datapackage.rowkeys import MissingKeyError
-        from flow_singer.singer.messages import RecordBeforeSchemaError
+        from flow_singer.singer.badlines import RecordBeforeSchemaError
 
         if error is None:
             return

@@ -15,18 +15,13 @@ from typing import Literal, Protocol
 from flow_singer.datapackage.recordbuffers import RecordBuffers
 from flow_singer.datapackage.waitingstate import WaitingState, state_value
 from flow_singer.errors import FlowError, MessageError
+from flow_singer.singer.badlines import CutLineError, RecordBeforeSchemaError, bad_line
 from flow_singer.singer.batchfiles import read_batch
 from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.envelope import decode_object
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.marks import Header, Trailer, check_complete, cut_short, split_mark
-from flow_singer.singer.messages import (
-    CutLineError,
-    MessageReader,
-    RecordBeforeSchemaError,
-    Run,
-    bad_line,
-    decode_object,
-)
+from flow_singer.singer.messages import MessageReader, Run
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.parallel import ParallelDecoder

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from flow_singer.singer.messages import decode_object
+from flow_singer.singer.envelope import decode_object
 
 
 class WaitingState:

@@ -8,10 +8,7 @@ waiting for ever; stderr that nobody reads blocks its writer; a Singer SDK tap a
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
-import select
 import signal
 import subprocess
 import threading
@@ -23,7 +20,7 @@ from typing import Any
 from flow_singer.errors import FlowError
 from flow_singer.process.interrupts import deferred
 from flow_singer.process.lifeline import adopt_orphans, descendants, die_with_parent, end_descendants
-from flow_singer.singer.messages import BLOCK_BYTES
+from flow_singer.process.pipes import widen_pipe
 
 GRACE_S = 10.0
 """How long a process may take to end after it was asked to."""
@@ -209,82 +206,14 @@ def running(
             end_descendants(without=others)  # what it left behind, also in sessions of their own
 
 
-def widen_pipe(descriptor: int) -> None:
-    """Ask the kernel for a pipe of 1 MiB, where it is one and the kernel allows."""
-    set_size = getattr(fcntl, "F_SETPIPE_SZ", None)
-    if set_size is not None:
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, set_size, BLOCK_BYTES)
-
-
-def describe_end(code: int) -> str:
-    """`exited with code 3`, `was killed by SIGKILL`."""
+def describe_end(code: int, how: str = "exited") -> str:
+    """`exited with code 3`, where `how` is "exited"; `was killed by SIGKILL`."""
     if code < 0:
         try:
             return f"was killed by {signal.Signals(-code).name}"
         except ValueError:
             return f"was killed by signal {-code}"
-    return f"exited with code {code}"
-
-
-def read_blocks(
-    descriptor: int,
-    *,
-    watch: int | None = None,
-    idle: Callable[[], bool] | None = None,
-    idle_s: float = 0.5,
-) -> Iterator[bytes]:
-    """Read a pipe to its end.
-
-    Args:
-        descriptor: what to read.
-        watch: the pipe that the blocks are written to; its reader's end ends the reading too.
-        idle: called every `idle_s` seconds in which nothing came; the reading ends where it returns True.
-        idle_s: seconds.
-
-    Yields:
-        Blocks of up to 1 MiB, as soon as anything is there.
-
-    Raises:
-        BrokenPipeError: the reader of `watch` is gone.
-    """
-    widen_pipe(descriptor)
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | select.POLLHUP)
-    if watch is not None and _is_pipe(watch):
-        poll.register(watch, 0)  # only errors and hang-ups: the reader closed its end
-    while True:
-        events = poll.poll(idle_s * 1000 if idle is not None else None)
-        if not events:
-            if idle is not None and idle():
-                return
-            continue
-        for ready, _ in events:
-            if ready == watch:
-                raise BrokenPipeError(errno.EPIPE, "the reader of this stream is gone")
-        block = os.read(descriptor, BLOCK_BYTES)
-        if not block:
-            return
-        yield block
-
-
-def _is_pipe(descriptor: int) -> bool:
-    import stat
-
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write every byte, however long the reader takes.
-
-    Raises:
-        BrokenPipeError: the reader is gone.
-        OSError: the disk is full, for example.
-    """
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    return f"{how} with code {code}"
 
 
 def ended_silently(process: Process) -> Callable[[], bool]:

@@ -1,16 +1,14 @@
-"""How one plugin is defined: its entry in meltano.yml, what it inherits, its lock file, its settings."""
+"""Plugins and their settings, as meltano.yml and lock files define them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from flow_singer.errors import ConfigError
 from flow_singer.project.filekeys import DEFINITION_KEYS
 from flow_singer.project.variables import truthy
-from flow_singer.project.yamlfile import Section, read_json
+from flow_singer.project.yamlfile import Section
 
 
 @dataclass(frozen=True)
@@ -89,22 +87,6 @@ def unlisted_plugin(kind: str, name: str) -> Plugin:
 def extras_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The extras of an entry: every key that is not part of a plugin's definition."""
     return {key: value for key, value in entry.items() if key not in DEFINITION_KEYS}
-
-
-def read_lock(folder: Path, name: str, variant: str | None) -> Section:
-    """Read the lockfile of a definition, or nothing where there is none: then any setting is a custom one."""
-    path = folder / f"{name}--{variant or 'default'}.lock"
-    if not path.is_file():
-        found = sorted(lock for lock in folder.glob("*.lock") if lock.stem.rpartition("--")[0] == name)
-        if variant or not found:
-            return Section(path.name)
-        if len(found) > 1:
-            raise ConfigError(
-                f"'{name}' has several lockfiles: {', '.join(lock.name for lock in found)}.",
-                f"Set variant: for '{name}' in meltano.yml.",
-            )
-        path = found[0]
-    return read_json(path, f"plugins/{folder.name}/{path.name}")
 
 
 def read_settings(entry: Section) -> Iterator[tuple[str, Setting]]:

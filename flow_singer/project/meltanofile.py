@@ -8,36 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from flow_singer.errors import ConfigError
 from flow_singer.nearnames import suggest
-from flow_singer.project.definitions import (
-    Plugin,
-    Setting,
-    extras_of,
-    read_lock,
-    read_settings,
-    unlisted_plugin,
-)
+from flow_singer.project.definitions import Plugin
 from flow_singer.project.filekeys import KINDS, unknown_keys
+from flow_singer.project.inheritance import define_plugin
+from flow_singer.project.jobs import job_words, mapping_owners
 from flow_singer.project.variables import as_text, env_name, expand, expand_env, flatten, truthy
 from flow_singer.project.yamlfile import Section, read_dotenv, read_yaml
-
-__all__ = [
-    "KINDS",
-    "PROJECT_FILE",
-    "Plugin",
-    "Project",
-    "Setting",
-    "expand",
-    "extras_of",
-    "find_project",
-    "load_project",
-    "read_settings",
-    "suggest",
-    "unlisted_plugin",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +47,14 @@ class Project:
         Raises:
             ConfigError: its entry or lockfile has a wrong shape, or its inheritance goes in a circle.
         """
-        return self._define(kind, name, ()) if name in self._entries[kind] else None
+        return self._define(kind, name) if name in self._entries[kind] else None
 
     def plugins(self, kind: str) -> list[Plugin]:
         """All plugins of a kind ("extractors", "loaders", "mappers", "utilities"), in the file's order."""
-        return [self._define(kind, name, ()) for name in self._entries[kind]]
+        return [self._define(kind, name) for name in self._entries[kind]]
+
+    def _define(self, kind: str, name: str) -> Plugin:
+        return define_plugin(kind, name, self._entries[kind], locks=self.root / "plugins" / kind)
 
     @property
     def plugin_names(self) -> set[str]:
@@ -83,31 +65,12 @@ class Project:
     @cached_property
     def mappings(self) -> dict[str, str]:
         """The mapper that owns each mapping, by the mapping's name (which is what a pipeline mentions)."""
-        owners: dict[str, str] = {}
-        for mapper, entry in self._entries["mappers"].items():
-            for name, mapping in entry.named("mappings").items():
-                if name in owners:
-                    raise ConfigError(
-                        f"{mapping.place}: mapping '{name}' is defined by '{owners[name]}' and '{mapper}'.",
-                        "Rename one of the two: a pipeline names mappings, not mappers.",
-                    )
-                owners[name] = mapper
-        return owners
+        return mapping_owners(self._entries["mappers"])
 
     @cached_property
     def jobs(self) -> dict[str, tuple[str, ...]]:
         """The words of each job's tasks, in sequence: names of plugins, of mappings, `plugin:command`."""
-
-        def words(task: Any, job: Section) -> Iterator[str]:
-            if isinstance(task, str):
-                yield from task.split()
-            elif isinstance(task, list):
-                for part in task:
-                    yield from words(part, job)
-            else:
-                raise job.unfit("tasks", "text, or a list of texts")
-
-        return {name: tuple(words(job.get("tasks"), job)) for name, job in self.raw.named("jobs").items()}
+        return job_words(self.raw.named("jobs"))
 
     @property
     def sys_dir(self) -> Path:
@@ -160,20 +123,22 @@ class Project:
     @cached_property
     def root_env(self) -> dict[str, str]:
         """The variables under `env` at the top of the file, expanded."""
-        outside = {**self.dotenv, **self.environ, **self.own_variables}
-        return expand_env(self.raw.env(), outside, strict=self.strict_variables)
+        return expand_env(self.raw.env(), self._outer_variables, strict=self.strict_variables)
 
     @cached_property
     def environment_env(self) -> dict[str, str]:
         """The variables under `env` of the active environment, expanded with those above it."""
-        above = {**self.dotenv, **self.environ, **self.own_variables, **self.root_env}
+        above = {**self._outer_variables, **self.root_env}
         return expand_env(self._environment.env(), above, strict=self.strict_variables)
 
     @cached_property
     def variables(self) -> dict[str, str]:
         """What `$NAME` may mean outside a plugin: .env < shell < Meltano's own < project < environment."""
-        own = {**self.dotenv, **self.environ, **self.own_variables}
-        return {**own, **self.root_env, **self.environment_env}
+        return {**self._outer_variables, **self.root_env, **self.environment_env}
+
+    @property
+    def _outer_variables(self) -> dict[str, str]:
+        return {**self.dotenv, **self.environ, **self.own_variables}
 
     def _variable(self, name: str) -> str | None:
         return self.environ.get(name, self.dotenv.get(name))
@@ -189,63 +154,6 @@ class Project:
     def _environment(self) -> Section:
         environments = self.raw.named("environments")
         return environments[self.environment] if self.environment else Section()
-
-    def _define(self, kind: str, name: str, heirs: tuple[str, ...]) -> Plugin:
-        """Put a plugin's entry over its parent or its lockfile (Meltano 4.4, plugin definitions)."""
-        entry = self._entries[kind][name]
-        if name in heirs:
-            raise ConfigError(
-                f"{entry.at('inherit_from')}: {' -> '.join((*heirs, name))} inherits from itself.",
-                "Break the circle: one of them needs a definition of its own.",
-            )
-        base_name, variant = entry.text("inherit_from"), entry.text("variant")
-        parent: Plugin | None = None
-        definition = Section(entry.place)
-        if base_name and not variant and base_name != name and base_name in self._entries[kind]:
-            parent = self._define(kind, base_name, (*heirs, name))
-        elif base_name or not entry.text("namespace"):
-            definition = read_lock(self.root / "plugins" / kind, base_name or name, variant)
-
-        def inherited(key: str) -> Any:
-            value = entry.text(key)
-            return value if value is not None else (getattr(parent, key) if parent else definition.text(key))
-
-        pip_url = inherited("pip_url")
-        venv_name = name
-        if base_name and pip_url == (parent.pip_url if parent else definition.text("pip_url")):
-            venv_name = parent.venv_name if parent else definition.text("name") or base_name
-        names_self = entry.text("namespace") or (None if base_name else definition.text("namespace"))
-        if entry.get("capabilities") is not None:
-            capabilities: frozenset[str] | None = frozenset(entry.items_of("capabilities", str, "texts"))
-        elif parent:
-            capabilities = parent.capabilities
-        else:  # an empty list in a lock file only says that its author knew of none
-            capabilities = frozenset(definition.items_of("capabilities", str, "texts")) or None
-        settings = {setting.name: setting for setting in parent.settings} if parent else {}
-        settings.update(read_settings(definition))
-        settings.update(read_settings(entry))
-        return Plugin(
-            kind=kind,
-            name=name,
-            namespace=names_self or name.replace("-", "_"),
-            variant=inherited("variant"),
-            executable=inherited("executable") or definition.text("name") or base_name or name,
-            pip_url=pip_url,
-            python=inherited("python"),
-            capabilities=capabilities,
-            settings=tuple(settings.values()),
-            config=entry.section("config"),
-            extras=extras_of(entry),
-            env={**definition.env(), **entry.env()},
-            extra_defaults=parent.extra_defaults if parent else extras_of(definition),
-            commands={
-                **(parent.commands if parent else definition.section("commands")),
-                **entry.section("commands"),
-            },
-            parent=parent,
-            venv_name=venv_name,
-            is_defined=bool(definition.get("settings")) or (parent is not None and parent.is_defined),
-        )
 
 
 def find_project(start: Path, environ: Mapping[str, str]) -> Path | None:

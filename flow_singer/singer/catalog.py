@@ -16,22 +16,12 @@ from flow_singer.singer.selection import (
     copy_catalog,
     copy_json,
     dotted,
-    legacy_properties,
     metadata_of,
     properties_of,
     selected_streams,
     stream_id,
     streams_of,
 )
-
-__all__ = [
-    "CatalogResult",
-    "apply_filter",
-    "apply_rules",
-    "extend_select",
-    "legacy_properties",
-    "selected_streams",
-]
 
 _UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
 _WILDCARD = re.compile(r"[*?\[]")

@@ -1,4 +1,4 @@
-"""What a target prints on stdout: the newest STATE of it becomes the bookmark, the rest is log output."""
+"""Write the bookmark: the newest STATE that a target prints on its stdout. What else it prints is log output."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from collections.abc import Callable
 import msgspec
 
 from flow_singer.errors import FlowError, TargetError
-from flow_singer.process.processes import Process, ended_silently, read_blocks
+from flow_singer.process.pipes import read_blocks
+from flow_singer.process.processes import Process, ended_silently
 from flow_singer.state.documents import StateStore, is_empty
 
 logger = logging.getLogger(__name__)
 
 
-class BookmarkKeeper:
-    """Takes what a target prints, and makes the newest STATE of it the bookmark, durably.
+class BookmarkWriter:
+    """Takes what a target prints, and writes the newest STATE of it as the bookmark, durably.
 
     A target may print faster than bookmarks can be kept: of what has come meanwhile, only the newest counts.
 
@@ -56,7 +57,7 @@ class BookmarkKeeper:
         Where a bookmark cannot be kept, what follows is still read: a target that cannot print would
         stop reading too, and nobody would learn of it. `check` tells.
         """
-        # A grandchild may hold the pipe open for ever.
+        # A process that the target has started may hold the pipe open for ever.
         for block in read_blocks(process.stdout, idle=ended_silently(process)):
             self._guard(self.push, block)
         self._guard(self.finish)
@@ -91,10 +92,10 @@ class BookmarkKeeper:
             self._sent_keys |= _state_decoder.decode(line).value.keys()
 
     def _is_state(self, line: bytes) -> bool:
-        """Whether a line of a target is a STATE value: a JSON object like those that were sent.
+        """Whether a line of a target is a STATE value: a JSON object that has a key of one that was sent.
 
-        Targets may advance it stream by stream, so it need not be one of them; but a log record in JSON, or a
-        message that something else than a target echoes, has none of their keys.
+        It need not equal one that was sent, as targets may advance it stream by stream. A log record in JSON,
+        or a message that is echoed by something that is no target, has none of these keys.
         """
         try:
             value = msgspec.json.decode(line)

@@ -14,7 +14,7 @@ from flow_singer.plugins.prepare import PreparedPlugin, prepare, upstream_settin
 from flow_singer.project.masking import mask
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
-from flow_singer.stages.bookmarkwriter import BookmarkKeeper
+from flow_singer.stages.bookmarkwriter import BookmarkWriter
 from flow_singer.stages.inputstream import InputStream, LoadOptions
 from flow_singer.stages.target import LoadResult, load_target
 from flow_singer.stages.workspace import Workspace
@@ -87,16 +87,16 @@ def load_stream(
         _refuse_gap(header, bookmark, target)
         if bookmark and not state_id and not force:
             stack.enter_context(run_lock(workspace.store.lock_folder, bookmark))
-        keeper = BookmarkKeeper(
+        bookmarks = BookmarkWriter(
             bookmark,
             workspace.store if bookmark else None,
             merge=header is not None and header.full_refresh,
             noise=lambda line: show(target, mask(line, prepared.secrets)[:500]),
         )
         result = load_target(
-            prepared, workspace.project, stream, keeper, options, show=show, progress=progress
+            prepared, workspace.project, stream, bookmarks, options, show=show, progress=progress
         )
-    result.bookmark = bookmark if keeper.count else None
+    result.bookmark = bookmark if bookmarks.count else None
     return result
 
 

@@ -12,10 +12,10 @@ from typing import Literal
 
 from flow_singer.errors import FlowError, IncompleteError, TransformError
 from flow_singer.process.interrupts import Interrupted
-from flow_singer.process.processes import read_blocks, write_all
+from flow_singer.process.pipes import read_blocks, write_all
+from flow_singer.singer.badlines import CutLineError
 from flow_singer.singer.batchpaths import BatchPaths
 from flow_singer.singer.marks import Header, MessageWriter, check_complete, cut_short
-from flow_singer.singer.messages import CutLineError
 from flow_singer.singer.rejectfile import RejectFile
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.transforms.forks import owning

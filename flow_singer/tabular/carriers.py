@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.singer.messages import excerpt
+from flow_singer.singer.badlines import excerpt
 from flow_singer.singer.schema import Property
 from flow_singer.tabular.batch import CARRIERS, Column
 from flow_singer.tabular.literals import IntegerText, json_type

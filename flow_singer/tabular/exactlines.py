@@ -13,7 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 from flow_singer.errors import MessageError, RecordError
-from flow_singer.singer.messages import bad_line, decode_object, excerpt
+from flow_singer.singer.badlines import bad_line, excerpt
+from flow_singer.singer.envelope import decode_object
 from flow_singer.singer.schema import Property
 from flow_singer.tabular.literals import IntegerText, NotANumber, NumberText, dump, json_type
 from flow_singer.tabular.recordtypes import PLAIN, RecordTypes

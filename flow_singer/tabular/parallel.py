@@ -26,7 +26,7 @@ import msgspec
 from flow_singer.errors import DataError
 from flow_singer.process.interrupts import deferred
 from flow_singer.process.lifeline import die_with_parent
-from flow_singer.process.processes import write_all
+from flow_singer.process.pipes import write_all
 from flow_singer.singer.linenumbers import count_lines, joined_lines
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.parts import Part

@@ -11,8 +11,9 @@ import msgspec
 import pyarrow as pa
 
 from flow_singer.errors import DataError, RecordError, TransformError
+from flow_singer.singer.badlines import bad_line, excerpt
+from flow_singer.singer.envelope import check_text
 from flow_singer.singer.linenumbers import count_lines, each_line, line_of, take_lines
-from flow_singer.singer.messages import bad_line, check_text, excerpt
 from flow_singer.singer.schema import read_property
 from flow_singer.tabular.batch import ENVELOPE_KEYS
 from flow_singer.tabular.jsonvalues import written_float

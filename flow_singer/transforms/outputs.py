@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from flow_singer.errors import TransformError
+from flow_singer.singer.envelope import decode_object
 from flow_singer.singer.marks import MessageWriter
-from flow_singer.singer.messages import decode_object
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.outputstream import OutputStream

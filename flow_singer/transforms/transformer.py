@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from flow_singer.errors import MessageError, TransformError
+from flow_singer.singer.badlines import RecordBeforeSchemaError
 from flow_singer.singer.batchfiles import read_batch
 from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.envelope import decode_object
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.marks import Header, MessageWriter, Trailer, split_mark
-from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError, Run, decode_object
+from flow_singer.singer.messages import MessageReader, Run
 from flow_singer.singer.nonfinite import without_nan
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.parallel import ParallelDecoder

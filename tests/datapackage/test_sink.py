@@ -19,8 +19,9 @@ from flow_singer.datapackage import rowkeys, textfile
 from flow_singer.datapackage.sink import Loader, LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError, MessageError, RecordError, TargetError
+from flow_singer.singer.badlines import RecordBeforeSchemaError
 from flow_singer.singer.marks import Header, Trailer, add_mark
-from flow_singer.singer.messages import MessageReader, RecordBeforeSchemaError
+from flow_singer.singer.messages import MessageReader
 from flow_singer.tabular.parallel import ParallelDecoder
 
 PROFILE = json.loads((files("dplib.profiles") / "2.0" / "datapackage.json").read_text())

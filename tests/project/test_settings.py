@@ -7,7 +7,8 @@ import pytest
 
 from flow_singer.errors import ConfigError
 from flow_singer.project.meltanofile import load_project
-from flow_singer.project.settings import PluginSettings, expand, plugin_variables, resolve
+from flow_singer.project.settings import PluginSettings, plugin_variables, resolve
+from flow_singer.project.variables import expand
 
 DEMO = """
 default_environment: dev

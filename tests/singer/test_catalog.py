@@ -11,9 +11,8 @@ from flow_singer.singer.catalog import (
     apply_filter,
     apply_rules,
     extend_select,
-    legacy_properties,
-    selected_streams,
 )
+from flow_singer.singer.selection import legacy_properties, selected_streams
 
 ORDERS = "db-public.orders"
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pushed import record, schema, state
 
 from flow_singer.errors import MessageError
-from flow_singer.singer import messages
+from flow_singer.singer import linebegins
 from flow_singer.singer.linenumbers import each_line
 from flow_singer.singer.marks import Header, MessageWriter, Trailer, add_mark, check_complete, split_mark
-from flow_singer.singer.messages import LineSplitter, MessageReader, Run
+from flow_singer.singer.messages import MessageReader, Run
+from flow_singer.singer.wholelines import LineSplitter
 from flow_singer.tabular import parts
 
 MESSAGES = (
@@ -255,7 +256,7 @@ def test_lines_that_begin_otherwise_are_found_with_and_without_numpy(rests: list
         for number, (line, place) in enumerate(zip(lines, places, strict=False))
         if not line.startswith(BEGIN)
     ]
-    for find in (messages.other_lines, parts.other_lines):
+    for find in (linebegins.other_lines, parts.other_lines):
         assert find(data, BEGIN, most) == (len(lines), expected[:most])
 
 
