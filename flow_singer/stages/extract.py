@@ -1,13 +1,12 @@
-"""Run one tap: catalog, state, process, relay.
+"""Run one tap: make its catalog, find its state, start it, relay its messages.
 
-The tap's stdout goes on untouched but for the marks; see `messages.py`.
+What it writes goes on byte for byte, but for the marks; see `singer/marks.py`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import signal
 import threading
 import time
 import uuid
@@ -22,13 +21,15 @@ from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.plugins.runfolder import config_changed, run_folder, write_config
 from flow_singer.process.interrupts import Interrupted
 from flow_singer.process.pipes import read_blocks, write_all
-from flow_singer.process.processes import Process, describe_end, ended_silently, running
+from flow_singer.process.processes import Process, ended_silently, running
 from flow_singer.project.masking import mask, mask_known
 from flow_singer.project.meltanofile import Project
 from flow_singer.singer.badlines import excerpt
 from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run
 from flow_singer.singer.selection import legacy_properties, selected_streams
+from flow_singer.stages.recordlimit import RecordLimit
+from flow_singer.stages.runningtap import stop_tap, wait_for_end
 from flow_singer.stages.tapcatalog import make_catalog
 from flow_singer.stages.tapoptions import TapOptions
 from flow_singer.stages.tapstate import Bookmark, find_bookmark, resumed_streams
@@ -172,7 +173,7 @@ class _Relay:
         self._process = process
         self._out = out
         self._tap = tap
-        self._limit = options.limit
+        self._limit = None if options.limit is None else RecordLimit(options.limit, expected)
         self._bookmark = bookmark
         self._progress = progress
 
@@ -186,8 +187,6 @@ class _Relay:
         )
         self._reader = MessageReader(_All(), noise=noise, hide=hide)
         self._writer = MessageWriter(lambda data: write_all(out, data), header)
-        self._limited: dict[str, int] = {}
-        self._expected = expected
         self._started = time.monotonic()
 
     def run(self) -> TapResult:
@@ -199,18 +198,18 @@ class _Relay:
     def _run(self) -> None:
         try:
             if self._relay():
-                self._stop(mute=True)
-            elif code := self._wait():
-                raise self._failure(code)
+                stop_tap(self._process, mute=True)
+            elif failure := self._wait_for_end():
+                raise failure
         except BrokenPipeError:
-            self._stop(mute=True)
+            stop_tap(self._process, mute=True)
             raise
         except FlowError as error:
-            self._stop()
+            stop_tap(self._process)
             self._finish(error)
             raise
         except Interrupted as interrupted:
-            self._stop(mute=True)
+            stop_tap(self._process, mute=True)
             self._finish_soon(interrupted)
             raise
         if self._bookmark.value is not None and not self._writer.lines:
@@ -224,81 +223,39 @@ class _Relay:
         idle = ended_silently(self._process)
         for block in read_blocks(self._process.stdout, watch=self._out, idle=idle):
             for run in self._reader.push(block):
-                self._handle(run)
-            if self._limit is not None and self._expected and self._expected <= self._full_streams():
+                self._write(run)
+            if self._limit is not None and self._limit.is_reached:
                 return True
             if (now := time.monotonic()) - last_shown > 0.5:
                 last_shown = now
                 self._progress(self._reader)
         try:
             for run in self._reader.finish():
-                self._handle(run)
+                self._write(run)
         except MessageError as error:
-            if code := self._wait():  # it died in the middle of a line
-                raise self._failure(code) from error
+            if failure := self._wait_for_end():  # it died in the middle of a line
+                raise failure from error
             raise
         return False
 
-    def _handle(self, run: Run) -> None:
+    def _write(self, run: Run) -> None:
         match run.type:
             case "RECORD" if self._limit is not None:
-                self._write_limited(run)
+                if lines := self._limit.take(run):
+                    self._writer.stream_records(run.stream or "", b"\n".join(lines) + b"\n", len(lines))
             case "RECORD":
                 self._writer.stream_records(run.stream or "", run.data, run.count)
             case "SCHEMA":
                 self._writer.schema(run.data[:-1])
+            case _ if self._limit is not None:
+                pass  # a STATE would make the next run skip the records that were left out
             case "STATE":
-                if self._limit is None:
-                    self._writer.state(run.data[:-1])
+                self._writer.state(run.data[:-1])
             case _:
-                if self._limit is None:
-                    self._writer.other(run.data, run.count)
+                self._writer.other(run.data, run.count)
 
-    def _write_limited(self, run: Run) -> None:
-        stream, limit = run.stream or "", self._limit or 0
-        left = limit - self._limited.get(stream, 0)
-        if left <= 0:
-            return
-        lines = run.texts[:left]
-        self._limited[stream] = self._limited.get(stream, 0) + len(lines)
-        self._writer.stream_records(stream, b"\n".join(lines) + b"\n", len(lines))
-
-    def _full_streams(self) -> set[str]:
-        return {stream for stream, count in self._limited.items() if count >= (self._limit or 0)}
-
-    def _wait(self) -> int:
-        """Wait for a tap whose stdout has ended."""
-        code = self._process.wait(_LINGER_S)
-        if code is None:
-            self._process.stop()
-            raise TapError(
-                f"{self._tap.name} closed its stdout but did not end within {_LINGER_S:.0f} seconds.",
-                "It hangs in its own clean-up; its stream is not taken for a complete one.",
-            )
-        return code
-
-    def _failure(self, code: int) -> TapError:
-        records = self._reader.records
-        last = next(reversed(records), None)
-        after = f" after {sum(records.values())} records" if records else " before its first record"
-        after += f", the last of stream '{last}'" if last else ""
-        said = [line for line in self._process.last_lines if line.strip()]
-        words = f' Its last line was: "{mask(said[-1], self._tap.secrets)[:300]}"' if said else ""
-        return TapError(
-            f"{self._tap.name} {describe_end(code)}{after}.{words}",
-            f"Its settings come from meltano.yml, .env, variables {_prefix(self._tap.name)}_* and --config. "
-            "Bookmarks stay where the data is safe.",
-        )
-
-    def _stop(self, *, mute: bool = False) -> None:
-        """End the tap; `mute` where it would only complain of that."""
-        if mute:
-            self._process.mute()
-        # The signal first: at a closed pipe most taps print a traceback. Still, it must be closed: one that
-        # heeds the signal may be blocked by a full pipe.
-        self._process.tell(signal.SIGTERM)
-        self._process.close_stdout()
-        self._process.stop(ask=False)
+    def _wait_for_end(self) -> TapError | None:
+        return wait_for_end(self._process, self._tap, self._reader.records)
 
     def _finish(self, error: FlowError | Interrupted) -> None:
         """Tell the next stage that this stream is cut short, if it still listens."""
@@ -318,11 +275,6 @@ class _Relay:
 
 
 _TRAILER_S = 2.0
-_LINGER_S = 60.0
-
-
-def _prefix(name: str) -> str:
-    return name.upper().replace("-", "_")
 
 
 def _write(path: Path, document: Any) -> str:

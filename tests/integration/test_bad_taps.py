@@ -28,8 +28,8 @@ SECRET = "hunter2-and-more"
 IMPATIENT = (
     sys.executable,
     "-c",
-    "import flow_singer.stages.extract, flow_singer.process.processes\n"
-    "flow_singer.stages.extract._LINGER_S = 0.5\n"
+    "import flow_singer.stages.runningtap, flow_singer.process.processes\n"
+    "flow_singer.stages.runningtap.LINGER_S = 0.5\n"
     "flow_singer.process.processes.ORPHAN_S = 0.5\n"
     "flow_singer.process.processes.Process.stop.__kwdefaults__['grace_s'] = 0.5\n"
     "from flow_singer.cli.group import main\n"

@@ -1,0 +1,62 @@
+"""A tap that runs: how it is ended, and what its end means."""
+
+from __future__ import annotations
+
+import signal
+
+from flow_singer.errors import TapError
+from flow_singer.plugins.prepare import PreparedPlugin
+from flow_singer.process.processes import Process, describe_end
+from flow_singer.project.masking import mask
+
+LINGER_S = 60.0
+"""How long a tap may run on after it has closed its stdout."""
+
+
+def wait_for_end(process: Process, tap: PreparedPlugin, records: dict[str, int]) -> TapError | None:
+    """Wait for a tap whose stdout has ended.
+
+    Args:
+        process: of the tap.
+        tap: what was started.
+        records: how many it wrote of each stream, in the order in which the streams began.
+
+    Returns:
+        The error by which it failed; None where it ended well.
+
+    Raises:
+        TapError: it does not end.
+    """
+    code = process.wait(LINGER_S)
+    if code is None:
+        process.stop()
+        raise TapError(
+            f"{tap.name} closed its stdout but did not end within {LINGER_S:.0f} seconds.",
+            "It hangs in its own clean-up; its stream is not taken for a complete one.",
+        )
+    return _failure(code, process, tap, records) if code else None
+
+
+def _failure(code: int, process: Process, tap: PreparedPlugin, records: dict[str, int]) -> TapError:
+    last = next(reversed(records), None)
+    after = f" after {sum(records.values())} records" if records else " before its first record"
+    after += f", the last of stream '{last}'" if last else ""
+    said = [line for line in process.last_lines if line.strip()]
+    words = f' Its last line was: "{mask(said[-1], tap.secrets)[:300]}"' if said else ""
+    prefix = tap.name.upper().replace("-", "_")
+    return TapError(
+        f"{tap.name} {describe_end(code)}{after}.{words}",
+        f"Its settings come from meltano.yml, .env, variables {prefix}_* and --config. "
+        "Bookmarks stay where the data is safe.",
+    )
+
+
+def stop_tap(process: Process, *, mute: bool = False) -> None:
+    """End a tap; `mute` where it would only complain of that."""
+    if mute:
+        process.mute()
+    # The signal first: at a closed pipe most taps print a traceback. Still, it must be closed: one that
+    # heeds the signal may be blocked by a full pipe.
+    process.tell(signal.SIGTERM)
+    process.close_stdout()
+    process.stop(ask=False)
