@@ -20,7 +20,7 @@ import click
 
 from flow_singer import errors
 from flow_singer.cli.group import flow
-from flow_singer.plugins.environments import BUNDLED
+from flow_singer.plugins.programs import BUNDLED
 from flow_singer.singer.schema import KINDS
 
 DOCS = Path(__file__).resolve().parent

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from flow_singer.errors import ConfigError
-from flow_singer.plugins.discovery import TAP_CAPABILITIES, TARGET_CAPABILITIES
-from flow_singer.plugins.environments import BUNDLED, find_plugin
+from flow_singer.plugins.about import TAP_CAPABILITIES, TARGET_CAPABILITIES
+from flow_singer.plugins.programs import BUNDLED, find_plugin
 from flow_singer.project.definitions import Plugin
 from flow_singer.project.filekeys import KINDS
 from flow_singer.stages.load import is_folder

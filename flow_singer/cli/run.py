@@ -160,7 +160,7 @@ def _bookmark_of_pipeline(ctx: click.Context, state_id: str | None, of_load: str
 def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
     """The bookmark of a tap in a target; a target that is not found must at least have one."""
     from flow_singer.cli._words import refuse_other_kind
-    from flow_singer.plugins.environments import find_plugin
+    from flow_singer.plugins.programs import find_plugin
     from flow_singer.stages.load import is_folder
 
     if is_folder(target):

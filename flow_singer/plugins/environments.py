@@ -1,4 +1,4 @@
-"""Plugins as programs: where a tap, target or mapper comes from, and the environment it runs in."""
+"""The environments of plugins: made with uv, laid out and marked as Meltano's."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ import hashlib
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
-from flow_singer.errors import ConfigError, TapError, TargetError
+from flow_singer.errors import ConfigError
 from flow_singer.files import write_atomic
-from flow_singer.nearnames import suggest
+from flow_singer.plugins.programs import FoundPlugin
 from flow_singer.plugins.requirements import Requirements, read_requirements, split_pip_url
-from flow_singer.process.interrupts import deferred
-from flow_singer.process.lifeline import die_with_parent
+from flow_singer.process.processes import describe_end
+from flow_singer.process.quietrun import run_quietly
 from flow_singer.project.masking import mask
 from flow_singer.project.variables import variables_in
 
@@ -34,129 +30,7 @@ if TYPE_CHECKING:
     from flow_singer.project.meltanofile import Project
     from flow_singer.project.settings import PluginSettings
 
-Kind = Literal["extractors", "loaders", "mappers"]
-_NOUNS = {"extractors": "tap", "loaders": "target", "mappers": "mapper"}
 FINGERPRINT_FILE = ".meltano_plugin_fingerprint"
-
-
-class Bundled(NamedTuple):
-    """A connector that comes with Flow."""
-
-    module: str
-    capabilities: frozenset[str] = frozenset()
-
-
-BUNDLED: Mapping[str, Mapping[str, Bundled]] = {
-    "extractors": {"tap-demo": Bundled("flow_tap_demo", frozenset({"catalog", "discover", "state"}))},
-    "loaders": {
-        "target-csv": Bundled("flow_target_csv"),
-        "target-datapackage": Bundled("flow_target_datapackage"),
-    },
-    "mappers": {},
-}
-
-
-@dataclass(frozen=True)
-class FoundPlugin:
-    """A plugin and how to start it.
-
-    Attributes:
-        name: as the user wrote it; part of the state id.
-        kind: extractors, loaders or mappers.
-        source: where its program comes from.
-        command: the argv prefix.
-        capabilities: as declared; None where nobody declared any (see `discovery.capabilities`).
-        plugin: its entry in meltano.yml.
-        venv: the environment that `ensure_environment` makes; None where it has none of its own.
-    """
-
-    name: str
-    kind: Kind
-    source: Literal["meltano.yml", "bundled", "PATH"]
-    command: tuple[str, ...]
-    capabilities: frozenset[str] | None = None
-    plugin: Plugin | None = None
-    venv: Path | None = None
-
-    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Return `base` with the changes that keep Flow's packages out of the plugin's environment.
-
-        A bundled connector lives in Flow's own environment, and a program from PATH in the user's: both get
-        `base` as it is. A bundled one says only what matters, unless its log level is set.
-        """
-        env = dict(base)
-        if self.source == "bundled" and "LOGLEVEL" not in env:
-            env.setdefault(self.command[-1].removeprefix("flow_").upper() + "_LOGLEVEL", "WARNING")
-        if self.venv is not None:
-            env.pop("PYTHONPATH", None)
-            env.pop("PYTHONHOME", None)
-            env["VIRTUAL_ENV"] = str(self.venv)
-            env["PATH"] = os.pathsep.join([str(self.venv / "bin"), base.get("PATH", os.defpath)])
-        return env
-
-    def failure(self, message: str, hint: str | None = None) -> TapError | TargetError:
-        """Return the error for a plugin of this kind."""
-        return (TargetError if self.kind == "loaders" else TapError)(message, hint)
-
-
-def find_plugin(name: str, kind: Kind, project: Project | None, *, environ: Mapping[str, str]) -> FoundPlugin:
-    """Find a plugin in meltano.yml, else among those bundled with Flow, else on PATH.
-
-    An entry of meltano.yml that has no `pip_url` and the name of a bundled connector means that one.
-
-    Args:
-        name: as on the command line.
-        kind: what it is to be used as.
-        project: None where there is no meltano.yml.
-        environ: its PATH is searched.
-
-    Raises:
-        ConfigError: it is nowhere; names where it was looked for, and near names.
-    """
-    path = environ.get("PATH", os.defpath)
-    plugin = project.plugin(kind, name) if project else None
-    if project is None or plugin is None:
-        if bundled := BUNDLED[kind].get(name):
-            return FoundPlugin(name, kind, "bundled", _module_command(bundled), bundled.capabilities)
-        if executable := shutil.which(name, path=path):
-            return FoundPlugin(name, kind, "PATH", (os.path.abspath(executable),))
-        raise _not_found(name, kind, project, path)
-    if plugin.pip_url:
-        venv = project.sys_dir / kind / plugin.venv_name / "venv"
-        command = (str(venv / "bin" / plugin.executable),)
-        return FoundPlugin(name, kind, "meltano.yml", command, plugin.capabilities, plugin, venv)
-    if bundled := BUNDLED[kind].get(plugin.executable):
-        capabilities = bundled.capabilities if plugin.capabilities is None else plugin.capabilities
-        return FoundPlugin(name, kind, "bundled", _module_command(bundled), capabilities, plugin)
-    where = plugin.executable
-    if "/" in where:  # Meltano 4.4: relative to the project, not to the caller's folder
-        where = str(project.root / where)
-    if executable := shutil.which(where, path=path):
-        command = (os.path.abspath(executable),)
-        return FoundPlugin(name, kind, "meltano.yml", command, plugin.capabilities, plugin)
-    raise ConfigError(
-        f"{name} has no pip_url in meltano.yml, and there is no executable {where!r}.",
-        f"Add its pip_url (such as 'pip_url: {name}') or executable to meltano.yml.",
-    )
-
-
-def _module_command(bundled: Bundled) -> tuple[str, ...]:
-    # -P: a file csv.py in the current folder must not stand in for the library's
-    return (sys.executable, "-P", "-m", bundled.module)
-
-
-def _not_found(name: str, kind: Kind, project: Project | None, path: str) -> ConfigError:
-    noun = _NOUNS[kind]
-    folders = [Path(folder) for folder in path.split(os.pathsep) if folder]
-    known = {file.name for folder in folders if folder.is_dir() for file in folder.glob(f"{noun}-*")}
-    known.update(BUNDLED[kind], (plugin.name for plugin in project.plugins(kind)) if project else ())
-    looked = f"{project.root / 'meltano.yml'}" if project else "meltano.yml (there is none)"
-    bundled = ", ".join(BUNDLED[kind]) or "none"
-    return ConfigError(
-        f"There is no {noun} {name!r}. Looked in {looked}, the bundled ones ({bundled}) and PATH.",
-        f"{suggest(name, known)} To have it installed, add to meltano.yml:"
-        f" plugins: {{{kind}: [{{name: {name}, pip_url: {name}}}]}}",
-    )
 
 
 def fingerprint(pip_arguments: Sequence[str], python: str | None) -> str:
@@ -313,7 +187,7 @@ def _run_uv(
     if code:
         said = _without_secrets("\n".join(tail), step.secrets)
         raise found.failure(
-            f"{found.name} could not be installed: uv {ended(code, 'ended')}.\n{said}",
+            f"{found.name} could not be installed: uv {describe_end(code, 'ended')}.\n{said}",
             f"Check pip_url and python of {found.name} in meltano.yml, and the network; then run again.",
         )
 
@@ -336,83 +210,3 @@ def _check_program(found: FoundPlugin, venv: Path) -> None:
 
 def _without_secrets(text: str, secrets: Collection[str]) -> str:
     return re.sub(r"(://)[^\s/]+@", r"\1***@", mask(text, secrets))  # git+https://TOKEN@host/...
-
-
-def ended(code: int, how: str) -> str:
-    """`exited with code 3`, where `how` is "exited"; `was killed by SIGKILL`."""
-    if code >= 0:
-        return f"{how} with code {code}"
-    known = -code in set(signal.Signals)
-    return f"was killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
-
-
-def run_quietly(
-    command: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    relay: Callable[[str], None],
-    cwd: Path | None = None,
-    stdin: IO[bytes] | None = None,
-    stdout: IO[bytes] | None = None,
-    timeout_s: float | None = None,
-    keep_open: Sequence[int] = (),
-    outlives: bool = False,
-) -> tuple[int, list[str]]:
-    """Run a program to its end, in a process group of its own; whatever ends the wait kills the whole group.
-
-    Args:
-        command: the argv.
-        env: its environment variables.
-        relay: gets each line of its stderr.
-        cwd: its working folder.
-        stdin: file for its standard input, which else is empty.
-        stdout: file for its standard output, which else joins stderr.
-        timeout_s: the group is killed after that.
-        keep_open: descriptors that it inherits.
-        outlives: whether it works on where Flow is killed with SIGKILL.
-
-    Returns:
-        Exit code, negative for a signal, and the last 20 lines of stderr.
-
-    Raises:
-        OSError: it cannot be started.
-    """
-    tail: deque[str] = deque(maxlen=20)
-    process: subprocess.Popen[bytes] | None = None
-    timer: threading.Timer | None = None
-
-    def kill() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if process is not None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-    try:
-        with deferred():
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=subprocess.PIPE if stdout is None else stdout,
-                stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
-                env=env,
-                cwd=cwd,
-                start_new_session=True,
-                pass_fds=keep_open,
-                preexec_fn=None if outlives else die_with_parent,  # noqa: PLW1509
-            )
-        if timeout_s is not None:
-            timer = threading.Timer(timeout_s, kill)
-            timer.start()
-        for raw in (process.stdout if stdout is None else process.stderr) or ():
-            line = raw.decode(errors="replace").rstrip()
-            tail.append(line)
-            relay(line)
-        return process.wait(), list(tail)
-    except BaseException:
-        kill()
-        raise
-    finally:
-        if timer is not None:
-            timer.cancel()
-        if process is not None:
-            with process:  # closes its pipes
-                pass

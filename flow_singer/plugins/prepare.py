@@ -13,8 +13,10 @@ from typing import Any
 
 from flow_singer.errors import EXIT_REJECTS, ConfigError
 from flow_singer.nearnames import did_you_mean, near_names
-from flow_singer.plugins.discovery import About, ask_about, cache_folder, known_about
-from flow_singer.plugins.environments import FoundPlugin, Kind, ensure_environment, find_plugin
+from flow_singer.plugins.about import About, ask_about, known_about
+from flow_singer.plugins.builds import cache_folder
+from flow_singer.plugins.environments import ensure_environment
+from flow_singer.plugins.programs import FoundPlugin, Kind, find_plugin
 from flow_singer.plugins.strayvariables import Stray, might_stray, stray_variables
 from flow_singer.project.declared import declared_settings, schema_of, unknown_keys
 from flow_singer.project.definitions import Plugin, Setting, unlisted_plugin

@@ -206,14 +206,14 @@ def running(
             end_descendants(without=others)  # what it left behind, also in sessions of their own
 
 
-def describe_end(code: int) -> str:
-    """`exited with code 3`, `was killed by SIGKILL`."""
+def describe_end(code: int, how: str = "exited") -> str:
+    """`exited with code 3`, where `how` is "exited"; `was killed by SIGKILL`."""
     if code < 0:
         try:
             return f"was killed by {signal.Signals(-code).name}"
         except ValueError:
             return f"was killed by signal {-code}"
-    return f"exited with code {code}"
+    return f"{how} with code {code}"
 
 
 def ended_silently(process: Process) -> Callable[[], bool]:

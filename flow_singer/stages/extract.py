@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import FlowError, MessageError, TapError
-from flow_singer.plugins.discovery import cache_folder, capabilities
+from flow_singer.plugins.about import capabilities
+from flow_singer.plugins.builds import cache_folder
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.plugins.runfolder import config_changed, run_folder, write_config
 from flow_singer.process.interrupts import Interrupted

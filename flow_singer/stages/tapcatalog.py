@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import ConfigError
-from flow_singer.plugins.discovery import build_key, cached_catalog, catalog_key, discover, keep_catalog
+from flow_singer.plugins.builds import build_key
+from flow_singer.plugins.discovery import cached_catalog, catalog_key, discover, keep_catalog
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.singer.catalog import apply_filter, apply_rules, extend_select
 from flow_singer.singer.selection import selected_streams
@@ -32,7 +33,7 @@ def make_catalog(
 
     Args:
         tap: ready to start.
-        able: what it can do, see [`capabilities`][flow_singer.plugins.discovery.capabilities].
+        able: what it can do, see [`capabilities`][flow_singer.plugins.about.capabilities].
         config: its config file, for discovery.
         cache: folder of catalogs that were discovered before.
         options: what was asked.

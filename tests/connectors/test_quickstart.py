@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from flow_singer.plugins.environments import ensure_environment, find_plugin
+from flow_singer.plugins.environments import ensure_environment
+from flow_singer.plugins.programs import find_plugin
 from flow_singer.project.meltanofile import load_project
 from flow_singer.project.settings import resolve
 

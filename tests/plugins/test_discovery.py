@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from flow_singer.errors import TapError
-from flow_singer.plugins.discovery import (
-    build_key,
-    cache_folder,
-    cached_catalog,
-    capabilities,
-    catalog_key,
-    discover,
-    keep_catalog,
-)
-from flow_singer.plugins.environments import FoundPlugin, find_plugin
+from flow_singer.plugins.about import capabilities
+from flow_singer.plugins.builds import build_key, cache_folder
+from flow_singer.plugins.discovery import cached_catalog, catalog_key, discover, keep_catalog
+from flow_singer.plugins.programs import FoundPlugin, find_plugin
 from flow_singer.project.meltanofile import load_project
 
 CATALOG = b'{"streams": [{"tap_stream_id": "a", "x": 1.10}]}'

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from flow_singer.errors import ConfigError, TapError, TargetError
-from flow_singer.plugins.environments import ensure_environment, find_plugin, fingerprint, run_quietly
+from flow_singer.plugins.environments import ensure_environment, fingerprint
+from flow_singer.plugins.programs import find_plugin
+from flow_singer.process.quietrun import run_quietly
 from flow_singer.project.meltanofile import Project, load_project
 from flow_singer.project.settings import PluginSettings, resolve
 

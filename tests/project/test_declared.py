@@ -13,7 +13,7 @@ import pytest
 from command import Result
 from projects import FIXTURES, script, write_project
 
-from flow_singer.plugins.environments import BUNDLED
+from flow_singer.plugins.programs import BUNDLED
 from flow_singer.project.declared import declared_settings, schema_of, unknown_keys
 from flow_singer.project.definitions import Setting
 
