@@ -73,7 +73,7 @@ def _new_temporary(path: Path) -> tuple[int, str]:
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(handle), os.lstat(beside)):
                 return handle, beside
-        os.close(handle)  # taken for a dead writer's, in the moment before it was locked
+        os.close(handle)  # another process removed it before it was locked, as one that a killed writer left
 
 
 def _remove_unlocked(path: str) -> None:

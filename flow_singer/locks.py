@@ -1,8 +1,8 @@
 """Who owns a file or a folder while it recovers, extends or replaces it: one process, until it ends.
 
-The lock is a file beside, `.NAME.lock`, held with `flock`: the kernel lets go of it however its process
-ends, and a number of a process that was given anew says nothing. The file is gone when its owner is done; one
-that a killed process left behind is taken over by the next.
+The lock is a file beside, `.NAME.lock`, held with `flock`: the kernel releases it however its process ends. (A
+process id in a file would not do: the system gives the ids of ended processes to new ones.) The owner removes
+the file when it is done; one that a killed process left behind is taken over by the next.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Lock:
         path: what is owned; its folder must exist.
 
     Attributes:
-        is_kept: whether the file system has locks; without them it is only as if this process were alone.
+        is_kept: False on a file system without locks, where nothing keeps other processes away.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,9 @@ class Lock:
         """Let go; without effect where nothing is owned."""
         if self._handle is not None:
             _held.discard(self)
-            with contextlib.suppress(OSError):  # first the name, so that nobody takes over what goes
+            with contextlib.suppress(
+                OSError
+            ):  # before the lock is released: nobody must take over a file that vanishes
                 os.unlink(self.file)
             self.let_go()
 

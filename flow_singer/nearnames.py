@@ -1,4 +1,4 @@
-"""What somebody may have meant who wrote an unknown name."""
+"""Known names that are like an unknown one: what its writer may have meant."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def prepare(
         environ: the environment of this process.
         upstream: settings of the plugins before it, which its own may name. Unlike in Meltano 4.4 they do
             not reach its process: a target has no use for the tap's secrets.
-        tell: gets what a person should hear of keys and variables that set nothing.
+        tell: gets a sentence on each key or variable that sets nothing.
 
     Raises:
         ConfigError: a key of the config that the plugin forbids; else see the functions this calls.
@@ -158,7 +158,7 @@ class _Known:
 def _resolve_known(
     project: Project, plugin: Plugin, about: About | None, upstream: Sequence[PluginSettings]
 ) -> _Known:
-    """Resolve the settings; where nothing says which there are, a variable that is named like one is one."""
+    """Resolve the settings; where nothing declares any, a variable that is named like one is taken for one."""
     declared = declared_settings(about.settings) if about is not None else ()
     settings = resolve(project, plugin, declared=declared, upstream=upstream)
     strays = list(stray_variables(project, plugin, settings))
@@ -177,8 +177,8 @@ def _is_undecided(
 ) -> bool:
     """Whether only the plugin itself can say what it can do, or what a key or a variable means.
 
-    For keys alone, which reach it in any case, no program is asked of which it is written that it cannot answer
-    (`capabilities` without `about`) and that is no installed package, but somebody's script.
+    Keys reach it in any case. For them alone a script of the project (no installed package) is not asked where
+    its `capabilities` are listed without `about`: it could not answer.
     """
     if found.capabilities is None and found.kind == "extractors":
         return True

@@ -1,4 +1,4 @@
-"""What uv is to install, told so that no other user of the machine can read a secret in it.
+"""What uv is to install, given to it so that no other user of the machine can read a secret in it.
 
 Every argument of a process can be read by all users (`ps`); its environment and its standard input cannot.
 """
@@ -91,7 +91,7 @@ def read_requirements(
     secrets: Collection[str],
     filled_in: Mapping[str, str],
 ) -> Requirements:
-    """Decide what uv is told by which way; what holds no secret stays an argument, as it is.
+    """Decide what goes to uv as argument, on its standard input, or as variable; without a secret, as argument.
 
     Args:
         name: of the plugin.
@@ -142,7 +142,7 @@ def read_requirements(
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield each option that another way can tell, by its long name, with its value; all else without a name."""
+    """Yield each option that need not be an argument, by its long name, with its value; all else without a name."""
     words = iter(arguments)
     for word in words:
         option, equals, value = word.partition("=")

@@ -91,14 +91,14 @@ def _remove_orphans(parent: Path) -> None:
 
 
 def _remove_orphan(folder: Path) -> None:
-    # Neither a FIFO nor a link can be opened so, whatever takes the folder's place meanwhile.
+    # These flags open nothing but a folder, even where a FIFO or a link takes its place meanwhile.
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         opened = os.fstat(lock)
         if opened.st_uid != os.getuid() or time.time() - opened.st_mtime < _NEW_S:
             return
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # From descriptor to descriptor: rmtree follows no link, and none can come in between.
+        # By descriptors: rmtree then follows no link, even one that somebody puts there meanwhile.
         parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             shutil.rmtree(folder.name, dir_fd=parent)

@@ -1,4 +1,4 @@
-"""Variables that are named like a plugin's settings, but that set none: typed by a person, read by nobody."""
+"""Variables that are named like a plugin's settings, but set none: misspelt, most likely."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Stray(NamedTuple):
 def stray_variables(project: Project, plugin: Plugin, settings: PluginSettings) -> Iterator[Stray]:
     """Find the variables that look as if they were meant for a plugin, and that nothing reads.
 
-    They begin with its name or namespace, in any case of letters, and no other plugin of the project has a
-    longer name that fits; or they differ little from one of its own: TAP_ or TARGET_ and a name that is
-    nobody's, MELTANO_EXTRACT_ or MELTANO_LOAD_, which Meltano 4.4 writes for plugins and does not read. What
-    the plugin's entry or an `env:` mentions as `$NAME` is read, and so is what the plugin's own process reads
-    (`TAP_X_LOGLEVEL`).
+    A variable looks so where it begins with the plugin's name or namespace, in upper or lower case, unless
+    another plugin of the project has a longer name that fits. It also looks so where it differs little from a
+    variable of the plugin and begins with TAP_ or TARGET_ but no plugin's name, or with MELTANO_EXTRACT_ or
+    MELTANO_LOAD_, which Meltano 4.4 writes for plugins and does not read. What the plugin's entry or an `env:`
+    mentions as `$NAME` is read, and so is what the plugin's own process reads (`TAP_X_LOGLEVEL`).
 
     Args:
         project: where variables are set.
@@ -68,14 +68,14 @@ def stray_variables(project: Project, plugin: Plugin, settings: PluginSettings) 
 
 
 def might_stray(project: Project, plugin: Plugin, settings: PluginSettings) -> bool:
-    """Whether there are variables of which only the plugin's own declaration can tell whether they stray."""
+    """Whether there are variables that only the plugin's own declaration can tell to be settings or strays."""
     return any(True for _ in _unread_variables(project, plugin, settings))
 
 
 def _unread_variables(
     project: Project, plugin: Plugin, settings: PluginSettings
 ) -> Iterator[tuple[str, str, str | None]]:
-    """Name, place, and the plugin's own prefix where it begins with that, of what may be meant for the plugin."""
+    """Variables that may be meant for the plugin: name, place, and the plugin's prefix where the name has it."""
     own = _prefixes({name for one in plugin.lineage for name in (one.name, one.namespace)})
     others = _prefixes(project.plugin_names) - own
     general = (_COMMON.get(plugin.kind, "\0"), _EXPORTED.get(plugin.kind, "\0"))

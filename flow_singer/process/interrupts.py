@@ -1,8 +1,8 @@
 """Signals that ask Flow to stop, as an exception that always arrives.
 
-A handler that raises is at the mercy of the place where the signal strikes: in the midst of starting a process
-the handle to that process is lost, and Python throws away what is raised in a hook of `fork`, a finaliser or a
-callback. So the first is put off (`deferred`), and after the second the exception is raised again.
+An exception that a signal handler raises does harm, or gets lost, by where the signal strikes. In the midst of
+starting a process, the handle to that process would be lost: there the exception is put off (`deferred`). In a
+hook of `fork`, a finaliser or a callback, Python throws it away: it is raised again until it has arrived.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Interrupted(BaseException):
 
 
 class _Watch:
-    """What is known of signals in this process; handlers run in the main thread only."""
+    """The signal that this process got, until it has arrived; handlers run in the main thread only."""
 
     def __init__(self) -> None:
         self.deferrals = 0
@@ -64,7 +64,7 @@ class _Watch:
     def deliver(self) -> None:
         """Raise `Interrupted` where a signal came, none is on its way, and nothing defers it."""
         if self._number is not None and not self.deferrals and not self._is_on_its_way():
-            raise self._new()  # no variable holds it: once thrown away, it is gone
+            raise self._new()  # only weakly referenced: once Python has thrown it away, `_is_on_its_way` sees that
 
     def clear(self) -> None:
         """Forget the signal: it has arrived."""

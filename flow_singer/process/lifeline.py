@@ -1,4 +1,4 @@
-"""Children that end with Flow, even where Flow is killed with SIGKILL and can tell nobody; and their children.
+"""Child processes that end with Flow, even where Flow is killed with SIGKILL; and their own children.
 
 Source: Linux, prctl(2): PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER; proc(5): /proc/PID/task/TID/children.
 """
@@ -38,7 +38,7 @@ such kernel."""
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends: one in a session of its own is found so."""
+    """Become the parent of every descendant whose own parent ends, so that `descendants` finds it."""
     if sys.platform == "linux":
         _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
@@ -69,7 +69,7 @@ def _children(pid: int) -> list[int]:
 
 
 def end_descendants(*, without: Collection[int]) -> None:
-    """End every descendant of this process with SIGKILL, and bury those that became its children.
+    """End every descendant of this process with SIGKILL, and wait for those that became its children.
 
     Args:
         without: children that stay, with all of theirs.

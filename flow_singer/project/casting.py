@@ -1,4 +1,4 @@
-"""From the text of a variable to the value that a setting takes."""
+"""Turn the text of a variable into the value that a setting takes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cast(setting: Setting, value: Any, plugin: str, source: str) -> Any:
         elif setting.kind in {"integer", "decimal"}:
             try:
                 value = int(value) if setting.kind == "integer" else _number(value)
-            except ValueError:  # its text would show a secret
+            except ValueError:  # which is not chained: its text would show a secret
                 raise unfit("an integer" if setting.kind == "integer" else "a number") from None
         elif setting.kind in {"object", "array"}:
             wanted, expected = (dict, "an object") if setting.kind == "object" else (list, "an array")

@@ -1,4 +1,4 @@
-"""What a plugin declares that can be set: from the JSON Schema of its `--about` to settings, and back."""
+"""The settings that a plugin declares: from the JSON Schema of its `--about` to settings, and back."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _is_secret(schema: Mapping[str, Any]) -> bool:
 
 
 def schema_of(settings: Sequence[Setting]) -> dict[str, Any]:
-    """A JSON Schema with the names of settings, dotted ones nested; what else is allowed it leaves open."""
+    """A JSON Schema with the names of settings, dotted ones nested; it allows any values and any other names."""
     schema: dict[str, Any] = {}
     for setting in settings:
         for name in (setting.name, *setting.aliases):

@@ -59,7 +59,7 @@ class PluginSettings:
         exports: of these, its settings and its name; the values of plugins after it may name them.
         secrets: values that logs must not show.
         sources: dotted setting (extras with underscore) -> where its value came from.
-        read: each variable that sets it where somebody sets that one -> the dotted setting.
+        read: each variable that would set one of its settings -> the dotted setting.
     """
 
     plugin: Plugin
@@ -75,7 +75,7 @@ class PluginSettings:
 
 @dataclass(frozen=True)
 class _Leaf:
-    """One found value: of the highest layer that sets it. A lower rank is a higher layer."""
+    """The value found for one dotted path, in the highest layer that sets it. A lower rank is a higher layer."""
 
     value: Any
     source: str
@@ -156,10 +156,13 @@ def plugin_variables(
 def _plugin_env(
     project: Project, plugin: Plugin, upstream: Sequence[PluginSettings]
 ) -> tuple[dict[str, str], dict[str, str], set[str]]:
-    """All variables for expansion; those of them that meltano.yml adds to the plugin's process; names of its own.
+    """The variables of a plugin, each expanded with all before it: project, environment, plugin, environment's plugin.
 
-    Expanded in the documented order project, environment, plugin, environment's plugin, each with all before
-    it. Where several set one name, the environment's beats the plugin's (Meltano 4.4, measured).
+    Where several set one name, the environment's beats the plugin's (Meltano 4.4, measured).
+
+    Returns:
+        All that a value may name; those of them that meltano.yml adds to the plugin's process; of these, the
+        names of the plugin's own.
     """
     identity = _identity(plugin)
     strict = project.strict_variables

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH_PATHS_VARIABLE = "FLOW_BATCH_PATHS"
-"""Further folders, between them what stands between those of PATH; so a bundled target learns what is allowed."""
+"""Further folders, separated like those of PATH. By it Flow also tells a bundled target what is allowed."""
 
 
 class BatchPaths:

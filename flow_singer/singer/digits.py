@@ -1,4 +1,4 @@
-"""How many digits a SCHEMA says that its numbers have: by `multipleOf` and by bounds, in all branches of a union."""
+"""How many digits numbers may have, by `multipleOf` and bounds of their SCHEMA, in all branches of a union."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _integer_digits(schema: Mapping[str, Any]) -> int | None:
 
 
 def _bound_digits(schema: Mapping[str, Any], side: str) -> int | None:
-    """`exclusive…` is a number since draft 6, and a boolean beside the other word before."""
+    """Digits before the point of one bound. `exclusive…` is a number since draft 6; before, a boolean beside it."""
     bound, exclusive = schema.get(side.lower()), schema.get(f"exclusive{side}")
     excluded = exclusive is True
     if isinstance(exclusive, int | float) and not isinstance(exclusive, bool):

@@ -50,7 +50,7 @@ def last_line(lines: LineNumbers) -> int:
 
 
 def line_of(lines: LineNumbers, row: int) -> int:
-    """The number of the line at position `row`, from 0; 0 where nothing tells."""
+    """The number of the line at position `row`, from 0; 0 where there are not so many."""
     for first, count in lines:
         if row < count:
             return first + row

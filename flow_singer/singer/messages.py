@@ -75,9 +75,9 @@ class MessageReader:
             stdout); without it, such a line is treated as any bad line.
         decodes: whether the caller decodes the records of wanted streams anyway, with a
             [`RecordDecoder`][flow_singer.tabular.columns.RecordDecoder], which finds what is no message: then
-            a look at their first bytes is enough here. And as such a caller treats each stream by itself,
-            records that stand between the same two other messages come together where streams are
-            interleaved: all those of one wanted stream in one run.
+            a look at their first bytes is enough here. Such a caller treats each stream by itself, so where
+            streams are interleaved, all records of one wanted stream that stand between the same two other
+            messages may come in one run.
         find_other_lines: does what `other_lines` does; for callers that have something faster.
         hide: takes secrets out of a text before it is shown in an error.
 

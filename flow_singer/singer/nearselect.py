@@ -1,4 +1,4 @@
-"""Names near to one that is not found, for a catalog's streams and properties, as a rule would write them."""
+"""Names of streams and properties that are like one that is not found, written as select rules write them."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def resolve(
     Args:
         schema: what to resolve.
         root: the schema that references point into.
-        followed: references that led here; one that comes again says nothing more.
+        followed: references that led here; one of them is not followed again.
     """
     while isinstance(reference := schema.get("$ref"), str) and reference.startswith("#"):
         if reference in followed:

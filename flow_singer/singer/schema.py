@@ -26,7 +26,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class KindTraits:
-    """What one kind means in each of the three worlds; the types table of the docs is printed from this."""
+    """What one kind means in JSON Schema, pandas and Table Schema; the docs print their table of types from this."""
 
     json_schema: str
     dtype: str

@@ -57,7 +57,7 @@ class BookmarkWriter:
         Where a bookmark cannot be kept, what follows is still read: a target that cannot print would
         stop reading too, and nobody would learn of it. `check` tells.
         """
-        # A grandchild may hold the pipe open for ever.
+        # A process that the target has started may hold the pipe open for ever.
         for block in read_blocks(process.stdout, idle=ended_silently(process)):
             self._guard(self.push, block)
         self._guard(self.finish)
@@ -92,10 +92,10 @@ class BookmarkWriter:
             self._sent_keys |= _state_decoder.decode(line).value.keys()
 
     def _is_state(self, line: bytes) -> bool:
-        """Whether a line of a target is a STATE value: a JSON object like those that were sent.
+        """Whether a line of a target is a STATE value: a JSON object that has a key of one that was sent.
 
-        Targets may advance it stream by stream, so it need not be one of them; but a log record in JSON, or a
-        message that something else than a target echoes, has none of their keys.
+        It need not equal one that was sent, as targets may advance it stream by stream. A log record in JSON,
+        or a message that is echoed by something that is no target, has none of these keys.
         """
         try:
             value = msgspec.json.decode(line)

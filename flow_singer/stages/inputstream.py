@@ -73,16 +73,15 @@ class InputStream:
         self.trailer: Trailer | None = None
         self.streams: dict[str, None] = {}
         self._options = options
-        noise = (
-            (lambda line: logger.warning("stdin: %s", line.decode("utf-8", "replace")))
-            if (options.forward_noise)
-            else None
-        )
         self._bad: list[Run] = []
         if reject is None and options.reject is not None:
             reject = self._pass_on
         self.reader = MessageReader(
-            wanted, reject=reject, noise=noise, decodes=True, find_other_lines=find_other_lines
+            wanted,
+            reject=reject,
+            noise=_show_noise if options.forward_noise else None,
+            decodes=True,
+            find_other_lines=find_other_lines,
         )
         self._descriptor = descriptor
         self._first: Iterator[Run] = iter(())
@@ -108,7 +107,7 @@ class InputStream:
             )
 
     def _has_begun(self, raw_runs: Iterator[Run]) -> bool:
-        """Take the first message; those behind it wait, so that a bad one among them is met in its turn."""
+        """Take the first message; the others wait for `runs`, so that a bad line among them raises only there."""
         unmarked = self._unmarked(raw_runs)
         for first in unmarked:
             self._first = chain([first], unmarked)
@@ -151,6 +150,7 @@ class InputStream:
             self._cut = cut_short(error.line)
 
     def _unmark(self, run: Run) -> Run | None:
+        """A run without its mark; None for the copy of a message that only carries the mark at the end."""
         before, self._last_type = self._last_type, run.type
         if run.type == "SCHEMA" and run.stream is not None:
             self.streams[run.stream] = None
@@ -161,7 +161,8 @@ class InputStream:
             self.header = mark
         if isinstance(mark, Trailer):
             self.trailer = mark
-            # Some targets forget a STATE when a record follows, and print none: those are told again.
+            # It comes on a copy of the last STATE. Where records came after that STATE, the copy goes on: some
+            # targets forget a STATE when a record follows it, and would never print it.
             if not mark.ok or run.type != "STATE" or before == "STATE":
                 return None
         return run._replace(data=line + b"\n")
@@ -186,6 +187,10 @@ class InputStream:
                 "This stream bears no marks (its producer is not Flow, or runs with --plain): its end is "
                 "taken for complete. --require-end refuses such streams."
             )
+
+
+def _show_noise(line: bytes) -> None:
+    logger.warning("stdin: %s", line.decode("utf-8", "replace"))
 
 
 def _incomplete(reason: str) -> IncompleteError:

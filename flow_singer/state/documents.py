@@ -160,7 +160,7 @@ class StateDocument(NamedTuple):
         return deep_merge(self.completed, self.partial)
 
     def with_partial(self, value: RawState) -> StateDocument:
-        """Return the document after a full refresh has printed `value`; what is no state goes."""
+        """Return the document after a full refresh has printed `value`; a part that is no state is dropped."""
         completed, partial = (
             None if part is None or why_no_state(part) else part for part in (self.completed, self.partial)
         )

@@ -36,7 +36,7 @@ INSERT INTO alembic_version VALUES ('c0efb3c314eb')
 
 
 def _bytes(cell: object) -> bytes | None:
-    """A cell of the database, which any type may stand in, as JSON text."""
+    """A cell as JSON text; in SQLite a cell may have any type."""
     return cell if cell is None or isinstance(cell, bytes) else str(cell).encode()
 
 
