@@ -135,7 +135,7 @@ def test_a_state_printed_after_a_signal_does_not_count(
 
 
 def test_a_target_that_never_reads_is_ended_by_ctrl_c(tmp_path: Path, command: Command) -> None:
-    """Its pipe is full, so that not even the poison gets through."""
+    """Its pipe is full, so that not even the unreadable line gets through."""
     tell = tmp_path / "tell"
     project(tmp_path, "late_state.py", tell=fifos.make(tell), deaf=True)
     load = command.start("load", "target-x", stdin=subprocess.PIPE)
