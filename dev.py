@@ -4,6 +4,7 @@
     python3 dev.py demo         set up, then bundled tap -> transform -> CSV and a Data Package
     python3 dev.py wheel        what is installed: built, looked into, and used outside this clone
     python3 dev.py test         set up, then the tests
+    python3 dev.py check FILE…  format, lint, type-check and test what you changed, within a minute or so
     python3 dev.py lint         formatting and lint
     python3 dev.py types        type checks
     python3 dev.py docs         the parts of the documentation that the code says
@@ -13,19 +14,24 @@
     python3 dev.py bench        the benchmark, in its short form
     python3 dev.py ci           all of them
 
+Without FILE, `check` takes the files that differ from HEAD. `ci` leaves it out, as it does all of it anyway.
 The environment is .venv; it is made on first use and brought up to date when pyproject.toml has changed.
 Further arguments go to the tool: python3 dev.py test -k state -x
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import venv
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -52,6 +58,42 @@ FIDELITY = (
     "conformance/test_transform.py",
 )
 BUNDLED = ("tap_demo", "target_csv", "target_datapackage")
+CHECK_S = 47  # with mypy and the start of pytest, less than a minute
+SHORT_S = 1
+LONG_S = {  # test files by the seconds they take with two processes on two cores that do nothing else; the rest is short
+    "cli/test_commands.py": 13,
+    "cli/test_options.py": 18,
+    "cli/test_words.py": 7,
+    "conformance/test_load.py": 16,
+    "conformance/test_run.py": 15,
+    "conformance/test_transform.py": 32,
+    "connectors/test_tap_demo.py": 14,
+    "connectors/test_target_csv.py": 33,
+    "connectors/test_target_datapackage.py": 3,
+    "datapackage/test_formats.py": 22,
+    "datapackage/test_sink.py": 4,
+    "integration/test_impossible.py": 16,
+    "plugins/test_process_variables.py": 10,
+    "plugins/test_typed_secrets.py": 9,
+    "project/test_declared.py": 17,
+    "project/test_masking.py": 6,
+    "singer/test_batchfiles.py": 13,
+    "stages/test_rejects.py": 6,
+    "state/test_bookmarks.py": 17,
+    "tabular/test_parallel.py": 8,
+    "tabular/test_roundtrip.py": 3,
+    "tabular/test_steady_types.py": 5,
+    "tabular/test_unread.py": 4,
+    "targets/test_growing.py": 10,
+    "test_docs.py": 36,
+    "test_examples.py": 9,
+    "test_imports.py": 3,
+    "transforms/test_drops.py": 3,
+    "transforms/test_forks.py": 14,
+    "transforms/test_missed.py": 16,
+    "transforms/test_raised.py": 14,
+    "transforms/test_splitcheck.py": 4,
+}
 
 
 def set_up() -> None:
@@ -82,6 +124,13 @@ def run(command: list[str | Path], *, cwd: Path = ROOT, **variables: str) -> Non
         sys.exit(code)
 
 
+def show(command: list[str | Path]) -> None:
+    """Show a command and run it."""
+    program, *words = map(str, command)
+    print(f"\n$ {shlex.join([Path(program).name, *words])}", flush=True)
+    run(command)
+
+
 def shell(line: str, cwd: Path) -> None:
     """Show a command line and run it."""
     print(f"\n$ {line}", flush=True)
@@ -110,6 +159,31 @@ def wheel(_: list[str]) -> None:
 def test(arguments: list[str]) -> None:
     """The tests; those that need a server or connectors from PyPI are skipped where these are not asked for."""
     run([BIN / "python", "-m", "pytest", *(arguments or ["-q", "-n", "auto"])])
+
+
+def check(arguments: list[str]) -> None:
+    """Format, lint and type-check, then the tests of the given files, or of those that differ from HEAD."""
+    started = time.monotonic()
+    known = git("ls-files", "--cached", "--others", "--exclude-standard")
+    files = named(arguments, known) if arguments else changed()
+    if not files:
+        print("Nothing differs from HEAD. To check other files, name them: python3 dev.py check FILE…")
+        return
+    there = [file for file in known if is_test(file) and (ROOT / file).exists()]
+    tests, left = within(tests_of(files, there), CHECK_S)
+    if left:
+        print(f"Not run, to stay within a minute: python3 dev.py test -q -n auto {' '.join(left)}")
+    if untested := [file for file in files if not tests_of([file], there)]:
+        print(f"No tests are known for: {' '.join(untested)}")
+    if python := [file for file in files if file.endswith(".py") and (ROOT / file).exists()]:
+        show([BIN / "ruff", "format", *python])
+        show([BIN / "ruff", "check", *python])
+    show([BIN / "mypy"])
+    if tests:
+        show([BIN / "python", "-m", "pytest", "-q", "-n", "auto", *tests])
+    done = ["format", "lint", "types"] if python else ["types"]
+    counts = f"test files run: {len(tests)}, left out: {len(left)}"
+    print(f"\nChecked in {time.monotonic() - started:.0f} s: {', '.join(done)}; {counts}.")
 
 
 def lint(_: list[str]) -> None:
@@ -169,9 +243,123 @@ def ci(_: list[str]) -> None:
         job([])
 
 
+# ------------------------------------------------------------------------- which tests `check` runs
+
+
+def changed() -> list[str]:
+    """The files that differ from HEAD, those that are new to git included."""
+    differing = git("diff", "--name-only", "--no-renames", "HEAD")
+    return sorted({*differing, *git("ls-files", "--others", "--exclude-standard")})
+
+
+def git(*words: str) -> list[str]:
+    """The files that a command of git lists, relative to the clone."""
+    done = subprocess.run(["git", *words, "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.stdout.split("\0")[:-1]
+
+
+def named(words: list[str], known: Collection[str]) -> list[str]:
+    """The files that are meant, relative to the clone; a folder means all that are in it."""
+    files: list[str] = []
+    for word in words:
+        path = Path(os.path.relpath(word, ROOT)).as_posix()
+        found = [file for file in known if path in (".", file) or file.startswith(f"{path}/")]
+        if not found:
+            near = near_file(path, known)
+            sys.exit(f"{word} is no file of this clone.{f' Did you mean {near}?' if near else ''}")
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def near_file(path: str, known: Collection[str]) -> str | None:
+    """The file that may have been meant: one of the same name elsewhere, else one with a similar path or name."""
+    by_name = {file.rpartition("/")[2]: file for file in known}
+    name = path.rpartition("/")[2]
+    if name in by_name:
+        return by_name[name]
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.8)
+    near += [by_name[one] for one in difflib.get_close_matches(name, by_name, n=1)]
+    return near[0] if near else None
+
+
+def is_test(file: str) -> bool:
+    """Whether pytest collects this file."""
+    return file.startswith("tests/") and file.rpartition("/")[2].startswith("test_") and file.endswith(".py")
+
+
+def tests_of(files: Collection[str], there: Collection[str]) -> list[str]:
+    """Choose the tests of some files.
+
+    Args:
+        files: relative to the clone, with `/`.
+        there: every test file that exists.
+
+    Returns:
+        First what each file has for itself: the file, if it is a test, or the test that is named after it, with
+        those that look at the whole package. Then the other tests of the rooms that the files are in.
+    """
+    own = [test for file in files for test in own_tests(file) if test in there]
+    folders = tuple(f"tests/{room}/" for file in files if (room := room_of(file)))
+    return list(dict.fromkeys([*own, *(test for test in sorted(there) if test.startswith(folders))]))
+
+
+def own_tests(file: str) -> list[str]:
+    """The tests that a file has for itself, the nearest first, whether they exist or not."""
+    named = f"test_{Path(file).stem.lstrip('_')}.py"
+    match file.split("/"):
+        case ["flow_singer", _]:
+            return [f"tests/{named}", "tests/test_imports.py", "tests/test_public_api.py"]
+        case ["flow_singer", "scaffold", *_]:  # a new project is made, and run as the quickstart says
+            return ["tests/test_imports.py", "tests/integration/test_impossible.py", "tests/test_docs.py"]
+        case ["flow_singer", room, *_]:
+            return [f"tests/{room}/{named}", "tests/test_imports.py"]
+        case ["taps" | "targets" as folder, package, *_]:
+            connector = f"tests/connectors/test_{package.removeprefix('flow_')}.py"
+            return [f"tests/{folder}/{named}", connector, "tests/test_imports.py"]
+        case ["tests", *_]:
+            return [file, f"tests/{named}"]
+        case ["docs", *_]:
+            return ["tests/test_docs.py"]
+        case ["examples", *_]:
+            return ["tests/test_examples.py", "tests/test_docs.py"]
+        case ["pyproject.toml"]:
+            return ["tests/test_public_api.py"]
+        case [_] if file.endswith(".md"):
+            return ["tests/test_docs.py"]
+    return [f"tests/{named}"]
+
+
+def room_of(file: str) -> str | None:
+    """The folder of tests/ that mirrors the one of a file."""
+    match file.split("/"):
+        case ["flow_singer", room, _, *_]:
+            return room
+        case ["targets", "flow_target_csv", *_]:
+            return "targets"
+    return None
+
+
+def within(tests: Collection[str], seconds: float) -> tuple[list[str], list[str]]:
+    """Divide tests into those that fit into a time, the first of them in any case, and the rest."""
+    taken: list[str] = []
+    for test in tests:
+        if not taken or sum(map(duration_s, taken)) + duration_s(test) <= seconds:
+            taken.append(test)
+    return taken, [test for test in tests if test not in taken]
+
+
+def duration_s(test: str) -> float:
+    """About how long a test file takes."""
+    return LONG_S.get(test.removeprefix("tests/"), SHORT_S)
+
+
+# ------------------------------------------------------------------------------------------------ start
+
 JOBS = {
     job.__name__: job
-    for job in (demo, wheel, test, lint, types, docs, connectors, campaign, lowest, bench, ci)
+    for job in (demo, wheel, test, check, lint, types, docs, connectors, campaign, lowest, bench, ci)
 }
 
 
