@@ -60,7 +60,7 @@ FIDELITY = (
 BUNDLED = ("tap_demo", "target_csv", "target_datapackage")
 CHECK_S = 47  # with mypy and the start of pytest, less than a minute
 SHORT_S = 1
-LONG_S = {  # test files by the seconds that they take with two processes on two cores; the others are short
+LONG_S = {  # test files by the seconds they take with two processes on two cores that do nothing else; the rest is short
     "cli/test_commands.py": 13,
     "cli/test_options.py": 18,
     "cli/test_words.py": 7,
@@ -72,7 +72,7 @@ LONG_S = {  # test files by the seconds that they take with two processes on two
     "connectors/test_target_datapackage.py": 3,
     "datapackage/test_formats.py": 22,
     "datapackage/test_sink.py": 4,
-    "integration/test_impossible.py": 18,
+    "integration/test_impossible.py": 16,
     "plugins/test_process_variables.py": 10,
     "plugins/test_typed_secrets.py": 9,
     "project/test_declared.py": 17,
@@ -89,10 +89,10 @@ LONG_S = {  # test files by the seconds that they take with two processes on two
     "test_examples.py": 9,
     "test_imports.py": 3,
     "transforms/test_drops.py": 3,
-    "transforms/test_forks.py": 30,
-    "transforms/test_missed.py": 30,
-    "transforms/test_raised.py": 28,
-    "transforms/test_splitcheck.py": 6,
+    "transforms/test_forks.py": 14,
+    "transforms/test_missed.py": 16,
+    "transforms/test_raised.py": 14,
+    "transforms/test_splitcheck.py": 4,
 }
 
 
@@ -318,6 +318,8 @@ def own_tests(file: str) -> list[str]:
         case ["taps" | "targets" as folder, package, *_]:
             connector = f"tests/connectors/test_{package.removeprefix('flow_')}.py"
             return [f"tests/{folder}/{named}", connector, "tests/test_imports.py"]
+        case ["tests", "rooms.py"]:
+            return ["tests/test_imports.py", "tests/test_docs.py"]
         case ["tests", *_]:
             return [file, f"tests/{named}"]
         case ["docs", *_]:
