@@ -52,7 +52,7 @@ def test_every_option_that_is_spoken_of_exists() -> None:
     assert {(where, name) for where, name in found if name not in ALL | OF_PLUGINS} == set()
 
 
-@pytest.mark.parametrize("room", ["tabular", "singer/messages.py", "singer/batchfiles.py"])
+@pytest.mark.parametrize("room", ["tabular", "singer"])
 def test_what_is_said_of_data_can_be_done_in_each_command_that_reads_it(room: str) -> None:
     texts = [
         text
