@@ -62,7 +62,10 @@ CHECK_S = 47  # with mypy and the start of pytest, less than a minute
 SHORT_S = 1
 LONG_S = {  # test files by the seconds they take with two processes on two cores that do nothing else; the rest is short
     "cli/test_commands.py": 13,
+    "cli/test_install.py": 16,
+    "cli/test_mistakes.py": 40,
     "cli/test_options.py": 18,
+    "cli/test_screen.py": 14,
     "cli/test_words.py": 7,
     "conformance/test_load.py": 16,
     "conformance/test_run.py": 15,
@@ -73,6 +76,7 @@ LONG_S = {  # test files by the seconds they take with two processes on two core
     "datapackage/test_formats.py": 22,
     "datapackage/test_sink.py": 4,
     "integration/test_impossible.py": 16,
+    "integration/test_settings_refused.py": 30,
     "plugins/test_process_variables.py": 10,
     "plugins/test_typed_secrets.py": 9,
     "project/test_declared.py": 17,

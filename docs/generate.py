@@ -21,6 +21,7 @@ import click
 sys.path += [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent / "tests")]
 
 import drawing
+import messages
 
 from flow_singer import errors
 from flow_singer.cli.group import flow
@@ -34,7 +35,8 @@ MEANINGS = {
     "EXIT_OK": ("Done.", "Nothing."),
     "EXIT_INTERNAL": ("A fault in Flow.", "Report it, with what stands above the message."),
     "EXIT_USAGE": (
-        "Usage or configuration: an option, a name, `meltano.yml`, a setting; or another run has the bookmark.",
+        "Usage or configuration: an option, a name, `meltano.yml`, a setting, also where the tap or target itself "
+        "refuses it; or another run has the bookmark.",
         "Correct it. Running again does not help.",
     ),
     "EXIT_DATA": (
@@ -107,16 +109,16 @@ def cli() -> str:
     return "\n".join(parts)
 
 
-def _verb(name: str, command: click.Command) -> str:
+def _verb(name: str, command: click.Command, level: str = "##") -> str:
     first, *rest = inspect.cleandoc(command.help or "").split("\n\n")
     words = " ".join(p.metavar or p.name or "" for p in command.params if isinstance(p, click.Argument))
     lines = [
-        f"## flow {name}",
+        f"{level} flow {name}",
         "",
         " ".join(first.split()),
         "",
         "```text",
-        f"flow {name} [OPTIONS] {words}",
+        f"flow {name} COMMAND" if isinstance(command, click.Group) else f"flow {name} [OPTIONS] {words}",
         "```",
         "",
     ]
@@ -125,7 +127,14 @@ def _verb(name: str, command: click.Command) -> str:
             lines += ["For example:", "", "```text", paragraph.removeprefix("\b").strip("\n"), "```", ""]
         else:
             lines += [" ".join(paragraph.split()), ""]
-    return "\n".join(lines) + "\n" + _options(command, "")
+    below = []
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for one in command.list_commands(context):
+            inner = command.get_command(context, one)
+            assert inner is not None
+            below.append("\n" + _verb(f"{name} {one}", inner, f"{level}#"))
+    return "\n".join(lines) + "\n" + _options(command, "") + "".join(below)
 
 
 def _options(command: click.Command, title: str) -> str:
@@ -154,6 +163,7 @@ PARTS = {
     "cli": cli,
     "errors": error_classes,
     "exit-codes": exit_codes,
+    "messages": messages.messages,
     "rooms": drawing.rooms,
     "types": types,
     "way": drawing.way,

@@ -13,6 +13,10 @@
     |-- IncompleteError      75   upstream ended before its stream was complete
     `-- BusyError            75   another run owns a file or folder: try again later
 
+A code says whether trying again may help. So a TapError or TargetError has 2 where the program itself says that
+trying again does not: it refuses its settings, or what is to be installed is not there. So has an IncompleteError
+behind a stage that failed with 2.
+
 Grouped by what the caller does next. A message says what happened, to what, and the value seen; the hint
 says what to do.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -11,16 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", re.MULTILINE)
 MODULE = (sys.executable, "-m", "flow_singer")
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended; `code` is negative for a signal."""
+    """How a command ended.
+
+    Attributes:
+        code: its exit code; negative for a signal.
+        stdout: all of it.
+        stderr: all of it, without the times that lines of a run begin with.
+        log: the same with them.
+    """
 
     code: int
     stdout: bytes
     stderr: str
+    log: str = ""
 
     @property
     def lines(self) -> list[bytes]:
@@ -124,4 +134,5 @@ class Command:
             timeout=timeout_s,
             **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
         )
-        return Result(done.returncode, done.stdout, done.stderr.decode())
+        log = done.stderr.decode()
+        return Result(done.returncode, done.stdout, TIME.sub("", log), log)

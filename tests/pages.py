@@ -7,7 +7,7 @@ A block is told apart by its language, and by an HTML comment on the line before
     <!-- not run: reason -->  nothing is done
 
 A ```console block holds `$ command` lines and what they print, stdout and stderr together; `…` stands for any
-text, and a line of its own for any lines. A ```bash block is run as it stands; its output is not looked at.
+text, and a line of its own for any lines. The times that lines of a run begin with are left out. A ```bash block is run as it stands; its output is not looked at.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from command import Command
+from command import TIME, Command
 
 ROOT = Path(__file__).resolve().parent.parent
 _FENCE = re.compile(
@@ -103,7 +103,7 @@ def _run(
     told = command.env["TMPDIR"] + "/cwd"
     wrapped = f"exec 2>&1\ntrap 'pwd > {shlex.quote(told)}' EXIT\n{script}"
     result = command.shell(wrapped, folder, env=env, timeout_s=120)
-    said = result.stdout.decode().replace("\r\n", "\n")
+    said = TIME.sub("", result.stdout.decode().replace("\r\n", "\n"))
     assert result.code == code, f"{place}\nended with {result.code}, not {code}:\n{said}"
     if output is not None:
         assert re.fullmatch(_pattern(output), said), f"{place}\nprints:\n{said}\nand the page says:\n{output}"

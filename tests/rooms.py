@@ -25,7 +25,7 @@ FLOORS = [
 ]
 
 # The modules that lie in the package itself; together they are the room "ground".
-GROUND = {"errors", "files", "locks", "nearnames"}
+GROUND = {"errors", "files", "locks", "nearnames", "wording"}
 
 # The modules by which others enter the room of packages; those behind them may change.
 FRONT = {

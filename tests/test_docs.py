@@ -64,7 +64,18 @@ def test_few_commands_are_not_run() -> None:
 def test_every_command_block_is_run_or_says_why_not() -> None:
     """A language that looks like a command but is not run would rot."""
     languages = {block.language for page in pages() for block in blocks(page)}
-    assert languages <= {"console", "bash", "python", "yaml", "json", "text", "crontab", "dotenv", "csv"}
+    assert languages <= {
+        "console",
+        "bash",
+        "python",
+        "yaml",
+        "json",
+        "toml",
+        "text",
+        "crontab",
+        "dotenv",
+        "csv",
+    }
 
 
 @pytest.mark.parametrize(
@@ -107,6 +118,7 @@ def test_generated_parts_are_in_step(generate: ModuleType) -> None:
         "docs/design.md",
         "docs/reference/cli.md",
         "docs/reference/exit-codes.md",
+        "docs/reference/messages.md",
         "docs/reference/python.md",
     ]
     for page in found:

@@ -29,6 +29,8 @@ from rooms import (
     tree,
 )
 
+from flow_singer.state.systemdb import SqliteStore
+
 MOST_LINES_OF_A_CLASS = 250
 MOST_LINES_OF_A_FILE = 450
 
@@ -58,7 +60,9 @@ def test_no_two_files_share_a_name_but_a_verb_and_what_carries_it_out() -> None:
     shared = {tuple(found) for name, found in homes.items() if len(found) > 1}
     assert shared == {
         ("cli._pipeline", "stages.pipeline"),
+        ("cli.install", "stages.install"),
         ("cli.load", "stages.load"),
+        ("cli.state", "state"),
         ("cli.transform", "stages.transform"),
     }
 
@@ -203,6 +207,29 @@ def test_load_target_loads_nothing_heavy(command: Command) -> None:
 def test_the_supervisor_loads_nothing_heavy(command: Command) -> None:
     write_project(command.cwd, taps={"tap-x": {"script": "says.py", "config": {"stdout": SCHEMA.decode()}}})
     assert not _loaded(command, "run", "tap-x", "out/") & NOT_LIGHT
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["list"], ["state", "list"], ["state", "get", "dev:a-to-b"], ["state", "list", "--json"]],
+    ids=" ".join,
+)
+def test_looking_around_loads_nothing_heavy(command: Command, args: list[str]) -> None:
+    taps = {"tap-x": {"script": "says.py"}, "tap-y": {"pip_url": "tap-y"}}
+    write_project(command.cwd, taps=taps, default_environment="dev", environments=[{"name": "dev"}])
+    SqliteStore(command.cwd / ".meltano" / "meltano.db").set("dev:a-to-b", b'{"bookmarks":{"s":1}}')
+    assert not _loaded(command, *args) & (NOT_LIGHT | {"tabulate"})
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["discover", "tap-demo"], ["select", "tap-demo", "--list"], ["select", "tap-demo", "users"], ["check"]],
+    ids=" ".join,
+)
+def test_a_catalog_that_is_kept_is_read_without_anything_heavy(command: Command, args: list[str]) -> None:
+    write_project(command.cwd, taps={"tap-demo": {"capabilities": ["catalog", "discover"]}})
+    assert command.flow("discover", "tap-demo").code == 0
+    assert not _loaded(command, *args) & NOT_LIGHT
 
 
 @pytest.mark.parametrize(

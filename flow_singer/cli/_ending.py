@@ -14,7 +14,6 @@ from itertools import takewhile
 import click
 
 from flow_singer.cli._logging import tell
-from flow_singer.cli._optionvars import blame_variable
 from flow_singer.errors import (
     EXIT_DATA,
     EXIT_INTERNAL,
@@ -49,11 +48,10 @@ def report(command: Callable[[], object]) -> int:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
             return EXIT_USAGE
-        hint = None
-        if isinstance(error, click.UsageError) and error.ctx is not None:
-            hint = f"Try: {error.ctx.command_path} --help"
-            blame_variable(error)
-        _say(status, error.format_message(), hint, error.exit_code)
+        from flow_singer.cli._usage import explain
+
+        message, hint = explain(error)
+        _say(status, message, hint, error.exit_code)
         return error.exit_code
     except click.exceptions.Exit as end:
         return end.exit_code

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from flow_singer.cli._completion import complete_file
 
 noise = click.option(
     "--noise", type=click.Choice(["fail", "stderr"]), default="fail", show_default=True, help="Non-messages."
@@ -30,3 +34,27 @@ on_incomplete = click.option(
     type=click.Choice(["commit", "abort"]),
     help="What a target may do with a stream that was cut short. [default: commit; abort where it replaces]",
 )
+reject = click.option(
+    "--reject",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Set bad lines, records and rows aside here, and go on.",
+)
+csv_null = click.option(
+    "--csv-null", metavar="TEXT", help="How null is written in CSV, such as '\\N'. [default: empty]"
+)
+check = click.option(
+    "--check", is_flag=True, help="Publish a CSV or JSON Lines package only if frictionless finds it valid."
+)
+
+tap_config = click.option(
+    "--config",
+    shell_complete=complete_file,
+    metavar="FILE|JSON",
+    help="The tap's config, over that of meltano.yml.",
+)
+refresh_catalog = click.option("--refresh-catalog", is_flag=True, help="Discover anew.")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
+yes = click.option("-y", "--yes", is_flag=True, help="Ask nothing. (Meltano's --force is the same.)")
+force_as_yes = click.option("--force", is_flag=True, hidden=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -12,16 +15,25 @@ from flow_singer.cli._context import Cli
 from flow_singer.cli._ending import show_error
 from flow_singer.cli._hints import in_words_of_run
 from flow_singer.cli._idle import Idle, refuse_idle
+from flow_singer.cli._liveline import LiveLine
+from flow_singer.cli._logging import set_context
 from flow_singer.cli._optionvars import variables_of
-from flow_singer.cli._progress import Progress, tell_bookmark, tell_summary
-from flow_singer.cli._words import is_file, split_blocks, target_of
+from flow_singer.cli._pluginlines import shows_chatter
+from flow_singer.cli._runlog import new_log
+from flow_singer.cli._summary import tell_bookmark, tell_summary
+from flow_singer.cli._terminal import can_draw, has_colours, is_terminal, write_line
+from flow_singer.cli._words import is_file, is_job, split_blocks, target_of
 from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
 from flow_singer.plugins.prepare import read_config
+from flow_singer.plugins.programs import find_plugin
 from flow_singer.process.interrupts import interruptible
+from flow_singer.process.runcontext import RunContext
 from flow_singer.stages.load import is_folder
 from flow_singer.stages.pipeline import Stage, StageReport, Verdict, run_stages
 from flow_singer.stages.tapoptions import TapOptions
 from flow_singer.stages.workspace import Workspace
+
+logger = logging.getLogger("flow_singer")
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,11 @@ class PipelineOptions:
     to: str | None
     on_incomplete: str | None = None
     strict: bool | None = None
+    batch_records: int | None = None
+    reject: Path | None = None
+    max_rejects: int | None = None
+    csv_null: str | None = None
+    check: bool = False
 
 
 def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline: PipelineOptions) -> int:
@@ -46,17 +63,31 @@ def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline:
     """
     _check_configs(pipeline)  # first: a torn one may have left its secrets among the words
     blocks = split_blocks(cli.workspace, words)
-    _refuse_idle_options(blocks, options, pipeline)
+    _refuse_idle_options(cli.workspace, blocks, options, pipeline)
     code = EXIT_OK
-    for block in blocks:
-        code = max(code, _run_one(cli, block, options, pipeline))
+    job = words[0] if len(words) == 1 and is_job(cli.workspace, words[0]) else None
+    for task, block in enumerate(blocks, 1):
+        context = RunContext(
+            uuid.uuid4().hex,
+            job,
+            task,
+            str(new_log(cli.workspace, "-to-".join(block))),
+            shows_chatter(cli),
+            draws=cli.progress and can_draw(),
+            terminal=is_terminal(),
+            colours=has_colours(),
+        )
+        number = (
+            f" (task {task} of {len(blocks)}{f' of job {job}' if job else ''})" if len(blocks) > 1 else ""
+        )
+        code = max(code, _run_one(cli, block, options, pipeline, context, number))
         if code not in (EXIT_OK, EXIT_REJECTS):
             return code
     return code
 
 
 def _refuse_idle_options(
-    blocks: Sequence[Sequence[str]], options: TapOptions, pipeline: PipelineOptions
+    workspace: Workspace, blocks: Sequence[Sequence[str]], options: TapOptions, pipeline: PipelineOptions
 ) -> None:
     """An option that would do nothing, or harm, is refused by name."""
     given = {
@@ -73,14 +104,17 @@ def _refuse_idle_options(
             "Run them one by one, or write it into meltano.yml.",
         )
     if not any(is_file(word) for block in blocks for word in block):
-        refuse_idle([IDLE_STRICT])
+        refuse_idle(idle_without_files())
+        if not any(_sets_aside(workspace, target) for block in blocks if (target := target_of(block))):
+            refuse_idle([_IDLE_REJECT])
     targets = [target for block in blocks if (target := target_of(block)) is not None]
     folders = [target for target in targets if is_folder(target)]
     plugins = [target for target in targets if not is_folder(target)]
     if targets:
         refuse_idle(_idle_with_target(targets[0], pipeline))
     if not folders:
-        refuse_idle([Idle("form", "has no use here: there is no Data Package (a folder that ends in /).")])
+        why = "has no use here: there is no Data Package (a folder that ends in /)."
+        refuse_idle([Idle(name, why) for name in ("form", "csv_null", "check")])
     if not plugins:
         refuse_idle(_idle_without_plugin(folders[0] if folders else None))
 
@@ -118,25 +152,46 @@ def _check_configs(pipeline: PipelineOptions) -> None:
             raise ConfigError(*map(str, filter(None, said))) from error
 
 
-IDLE_STRICT = Idle(
-    "strict", "is about functions, and this run has no file of them.", "Leave it out, or name one: t.py"
+def idle_without_files() -> list[Idle]:
+    """What is for functions, where a run has none."""
+    why, way_out = "is about functions, and this run has no file of them.", "Leave it out, or name one: t.py"
+    return [Idle("strict", why, way_out), Idle("batch_records", why, way_out)]
+
+
+_IDLE_REJECT = Idle(
+    "reject",
+    "would stay empty: the target reads its records itself, and there is no file of functions.",
+    "Leave it out, or load into a folder or a bundled target.",
 )
 
 
-def _run_one(cli: Cli, block: Sequence[str], options: TapOptions, pipeline: PipelineOptions) -> int:
-    progress = Progress(wanted=cli.progress)
+def _sets_aside(workspace: Workspace, target: str) -> bool:
+    """Whether bad records can be set aside on the way into a target: Flow reads them, or the target is its own."""
+    if is_folder(target):
+        return True
+    found = find_plugin(target, "loaders", workspace.project, environ=workspace.environ)
+    return found.source == "bundled"
+
+
+def _run_one(
+    cli: Cli,
+    block: Sequence[str],
+    options: TapOptions,
+    pipeline: PipelineOptions,
+    context: RunContext,
+    number: str,
+) -> int:
     title = " → ".join(block)
-    with interruptible():
-        try:
-            stages = make_stages(cli.workspace, block, options, pipeline)
-            verdict = run_stages(
-                stages,
-                environ=_environ_of_stages(cli.workspace.environ),
-                show=lambda line: _show(progress, line),
-                progress=lambda reports: _draw(progress, reports),
-            )
-        finally:
-            progress.clear()
+    set_context(run=context.run, job=context.job, task=context.task)
+    logger.info("%s begins%s, run %s.", title, number, context.run[:8])
+    with interruptible(), LiveLine(title, wanted=cli.progress) as line:
+        stages = make_stages(cli.workspace, block, options, pipeline)
+        verdict = run_stages(
+            stages,
+            environ={**_environ_of_stages(cli.workspace.environ), **context.variable()},
+            show=write_line,
+            progress=lambda reports: _draw(line, reports),
+        )
     return _tell(verdict, title, [_verb(stage) for stage in stages])
 
 
@@ -148,7 +203,12 @@ def _environ_of_stages(environ: Mapping[str, str]) -> dict[str, str]:
     ours = variables_of(click.get_current_context().command)
     passed = {name: value for name, value in environ.items() if name not in ours}
     general = click.get_current_context().find_root().params
-    return {**passed, "FLOW_LOG_LEVEL": general["log_level"], "FLOW_LOG_FORMAT": general["log_format"]}
+    return {
+        **passed,
+        "FLOW_LOG_LEVEL": general["log_level"],
+        "FLOW_LOG_FORMAT": general["log_format"],
+        "FLOW_QUIET": "1" if general["quiet"] else "",
+    }
 
 
 def make_stages(
@@ -180,14 +240,25 @@ def make_stages(
     if files:
         plain = ["--plain"] * options.plain
         strict = {None: [], True: ["--strict"], False: ["--no-strict"]}[pipeline.strict]
-        stages.append(Stage(" ".join(files), (*shared, "transform", *plain, *strict, *files)))
+        transform = [*shared, "transform", *plain, *strict, *_rejecting(pipeline)]
+        transform += _option("--batch-records", pipeline.batch_records)
+        stages.append(Stage(" ".join(files), (*transform, *files)))
     if target is not None:
         load = [*shared, "load", target, *noise]
         load += _option("--format", pipeline.package_format if is_folder(target) else None)
         load += _option("--on-incomplete", pipeline.on_incomplete)
+        if is_folder(target):
+            load += _option("--csv-null", pipeline.csv_null) + ["--check"] * pipeline.check
+        if _sets_aside(workspace, target):
+            load += _rejecting(pipeline)
         load += _option("--state-id", bookmark) + ["--force"] * (pipeline.force and not is_folder(target))
         stages.append(Stage(target, tuple(load), _variable("FLOW_LOAD_CONFIG", pipeline.target_config)))
     return stages
+
+
+def _rejecting(pipeline: PipelineOptions) -> list[str]:
+    """The options by which a stage sets aside what it cannot use; all stages append to one file."""
+    return _option("--reject", pipeline.reject) + _option("--max-rejects", pipeline.max_rejects)
 
 
 def _option(name: str, value: object) -> list[str]:
@@ -198,13 +269,11 @@ def _variable(name: str, value: str | None) -> dict[str, str]:
     return {} if value is None else {name: value}
 
 
-def _show(progress: Progress, line: str) -> None:
-    progress.clear()
-    click.echo(line, err=True)
-
-
-def _draw(progress: Progress, reports: Sequence[StageReport]) -> None:
-    progress.update(*_counts(reports))
+def _draw(line: LiveLine, reports: Sequence[StageReport]) -> None:
+    """Draw the counts, or what a stage does while no records come."""
+    line.update(*_counts(reports))
+    if activity := next((one.fields["activity"] for one in reports if one.fields.get("activity")), ""):
+        line.activity(activity)
 
 
 def _counts(reports: Sequence[StageReport]) -> tuple[dict[str, int], int]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.about import TAP_CAPABILITIES, TARGET_CAPABILITIES
+from flow_singer.plugins.notfound import NOUNS
 from flow_singer.plugins.programs import BUNDLED, find_plugin
 from flow_singer.project.definitions import Plugin
 from flow_singer.project.filekeys import KINDS
@@ -18,7 +19,6 @@ from flow_singer.stages.workspace import Workspace
 Role = Literal["extractors", "loaders"]
 """What a word is used as."""
 
-_NOUNS = {"extractors": "tap", "loaders": "target", "mappers": "mapper", "utilities": "utility"}
 _OTHER: dict[Role, Role] = {"extractors": "loaders", "loaders": "extractors"}
 _WANTED = {"extractors": "a tap belongs", "loaders": "a target belongs"}
 _HINTS = {
@@ -45,28 +45,56 @@ def split_blocks(workspace: Workspace, words: Sequence[str]) -> list[list[str]]:
             asks for; or they name something that Flow does not run yet.
     """
     blocks: list[list[str]] = [[]]
-    for word, job in _without_jobs(workspace, words):
-        if target_of(blocks[-1]) is not None:
-            blocks.append([])
-        try:
-            _check_kind(workspace, word, blocks[-1])
-        except ConfigError as error:
-            if job is not None:
-                error.hint = f"{error.hint or ''} It stands in the tasks of the job {job!r}.".strip()
-            raise
-        blocks[-1].append(word)
+    for word in words:
+        is_open = bool(blocks[-1]) and target_of(blocks[-1]) is None
+        if not is_job(workspace, word) or (is_open and "loaders" in _declared(workspace, word)):
+            _append(workspace, blocks, word)
+            continue
+        if is_open:
+            raise ConfigError(
+                f"{word!r} is a job, but it stands where a target belongs.",
+                f"A job is run by its name: flow run {word}",
+            )
+        for task in _tasks(workspace, word):
+            try:
+                _append(workspace, blocks, task)
+            except ConfigError as error:
+                said = f"{error.message} It stands in the tasks of the job {word!r}."
+                raise ConfigError(said, error.hint) from error
     last = blocks[-1]
     if len(last) == 1 or (len(blocks) > 1 and is_file(last[-1])):
         raise ConfigError(
             f"{' '.join(last)!r} has no target.",
             "Write: flow run TAP [FILE.py ...] TARGET, or a folder that ends in / for a Data Package.",
         )
-    for block in blocks:  # the last of a job is looked for before the first has run
-        find_plugin(block[0], "extractors", workspace.project, environ=workspace.environ)
-        target = target_of(block)
-        if target is not None and not is_folder(target):
-            find_plugin(target, "loaders", workspace.project, environ=workspace.environ)
+    if target_of(last) is None:
+        _look_for(workspace, last)
     return blocks
+
+
+def _append(workspace: Workspace, blocks: list[list[str]], word: str) -> None:
+    """Put a word behind those that were read: into the last pipeline, or into a new one where that is complete.
+
+    What it names is looked for at once: the last of a job must be there before the first has run.
+    """
+    if target_of(blocks[-1]) is not None:
+        blocks.append([])
+    block = blocks[-1]
+    _check_kind(workspace, word, block)
+    block.append(word)
+    if is_file(word):
+        from flow_singer.transforms.functions import split_spec
+
+        split_spec(word)
+    elif target_of(block) is not None:
+        _look_for(workspace, block)
+
+
+def _look_for(workspace: Workspace, block: Sequence[str]) -> None:
+    find_plugin(block[0], "extractors", workspace.project, environ=workspace.environ)
+    target = target_of(block)
+    if target is not None and not is_folder(target):
+        find_plugin(target, "loaders", workspace.project, environ=workspace.environ)
 
 
 def target_of(block: Sequence[str]) -> str | None:
@@ -80,18 +108,13 @@ def is_job(workspace: Workspace, name: str) -> bool:
     return project is not None and name in project.jobs and project.plugin("extractors", name) is None
 
 
-def _without_jobs(workspace: Workspace, words: Sequence[str]) -> list[tuple[str, str | None]]:
-    """Each word, those of a job in its place, with the job's name."""
-    result: list[tuple[str, str | None]] = []
-    for word in words:
-        if workspace.project is not None and is_job(workspace, word):
-            tasks = workspace.project.jobs[word]
-            if not tasks:
-                raise ConfigError(f"The job {word!r} has no tasks.", "Write some: tasks: [TAP TARGET]")
-            result += [(task, word) for task in tasks]
-        else:
-            result.append((word, None))
-    return result
+def _tasks(workspace: Workspace, job: str) -> Sequence[str]:
+    """The words of a job."""
+    assert workspace.project is not None
+    tasks = workspace.project.jobs[job]
+    if not tasks:
+        raise ConfigError(f"The job {job!r} has no tasks.", "Write some: tasks: [TAP TARGET]")
+    return tasks
 
 
 def _check_kind(workspace: Workspace, word: str, before: Sequence[str]) -> None:
@@ -116,8 +139,13 @@ def refuse_other_kind(workspace: Workspace, word: str, role: Role) -> None:
         ConfigError: it is of another kind: by its place in meltano.yml, by its own or its executable's name, by
             what it declares it can do.
     """
-    if role == "extractors" and (is_file(word) or is_folder(word)):
-        raise ConfigError(f"{word!r} is no tap.", _HINTS[role])
+    if role == "extractors" and is_file(word):
+        raise ConfigError(
+            f"{word!r} is a file of functions, but it stands where {_WANTED[role]}.",
+            "Functions stand between tap and target: flow run TAP FILE.py TARGET",
+        )
+    if role == "extractors" and is_folder(word):
+        raise ConfigError(f"{word!r} is a folder, but it stands where {_WANTED[role]}.", _HINTS[role])
     _refuse_unsupported(workspace, word)
     if reason := _other_kind(workspace, word, role):
         raise ConfigError(f"{word!r} {reason}, but it stands where {_WANTED[role]}.", _HINTS[role])
@@ -135,7 +163,7 @@ def _refuse_unsupported(workspace: Workspace, word: str) -> None:
     owner, colon, _ = word.partition(":")
     if (colon and "/" not in word) or declared == ["utilities"]:
         kinds = [kind for kind in _declared(workspace, owner) if kind != "utilities"]
-        whose = f"the {_NOUNS[kinds[0]]} {owner}" if kinds else "a utility"
+        whose = f"the {NOUNS[kinds[0]]} {owner}" if kinds else "a utility"
         raise ConfigError(
             f"{word!r} is a command of {whose}, which Flow does not run yet.",
             "Run taps and targets with flow, and the command by itself, after it in your schedule"
@@ -151,7 +179,7 @@ def _refuse_unsupported(workspace: Workspace, word: str) -> None:
 def _other_kind(workspace: Workspace, word: str, role: Role) -> str | None:
     """What shows that a word is of the other kind: "is a target …"; None where nothing does."""
     other = _OTHER[role]
-    noun = _NOUNS[other]
+    noun = NOUNS[other]
     declared = _declared(workspace, word)
     project = workspace.project
     plugin = project.plugin(role, word) if project and role in declared else None

@@ -9,23 +9,34 @@ from typing import TYPE_CHECKING, Literal, cast
 import click
 
 from flow_singer.cli import _options
+from flow_singer.cli._completion import complete_file, complete_state_id, complete_target_or_folder
 from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
+from flow_singer.cli._liveline import stage_line
+from flow_singer.cli._logging import set_context
 from flow_singer.cli._optionvars import Verb
-from flow_singer.cli._progress import Progress, tell_bookmark, tell_rejects, tell_summary
+from flow_singer.cli._pluginlines import PluginLines
+from flow_singer.cli._summary import tell_bookmark, tell_rejects, tell_summary
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.writer import FormatName
+    from flow_singer.singer.marks import Header
     from flow_singer.singer.messages import MessageReader
 
 
 @click.command("load", cls=Verb)
-@click.argument("target", metavar="TARGET|DIR/")
-@click.option("--config", metavar="FILE|JSON", help="The target's config, over that of meltano.yml.")
+@click.argument("target", metavar="TARGET|DIR/", shell_complete=complete_target_or_folder)
+@click.option(
+    "--config",
+    shell_complete=complete_file,
+    metavar="FILE|JSON",
+    help="The target's config, over that of meltano.yml.",
+)
 @click.option(
     "--state-id",
     envvar="FLOW_STATE_ID",
+    shell_complete=complete_state_id,
     metavar="ID",
     help="Name of the bookmark. [default: ENVIRONMENT:TAP-to-TARGET]",
 )
@@ -35,20 +46,11 @@ if TYPE_CHECKING:
 @_options.noise
 @click.option("--force", is_flag=True, help="Run though another run has the same bookmark.")
 @_options.package_format
-@click.option(
-    "--csv-null", metavar="TEXT", help="How null is written in CSV, such as '\\N'. [default: empty]"
-)
-@click.option(
-    "--reject",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Set bad records aside here (Data Package, bundled targets).",
-)
+@_options.csv_null
+@_options.reject
 @_options.max_rejects
 @_options.nan
-@click.option(
-    "--check", is_flag=True, help="Publish a CSV or JSON Lines package only if frictionless finds it valid."
-)
+@_options.check
 @click.pass_obj
 def command(
     cli: Cli,
@@ -106,28 +108,29 @@ def command(
         max_rejects=max_rejects,
     )
     status = StatusWriter(cli.workspace.environ)
-    progress = Progress(wanted=cli.progress and not status.supervised)
+    said = PluginLines(cli, target)
 
     def count(reader: MessageReader) -> None:
         status.send(records=reader.records, bytes=reader.size_bytes)
-        progress.update(reader.records, reader.size_bytes)
+        line.update(reader.records, reader.size_bytes)
 
-    with interruptible():
-        try:
-            result = load_stream(
-                cli.workspace,
-                target,
-                options,
-                config=config,
-                state_id=state_id,
-                force=force,
-                package=PackageOptions(cast("FormatName", form), csv_null, check),
-                source=0,
-                show=progress.show_line,
-                progress=count,
-            )
-        finally:
-            progress.clear()
+    def begun(header: Header | None) -> None:
+        set_context(run=header.run if header else None)
+
+    with interruptible(), stage_line(cli, target, draws=True) as line, said.told_on_failure():
+        result = load_stream(
+            cli.workspace,
+            target,
+            options,
+            config=config,
+            state_id=state_id,
+            force=force,
+            package=PackageOptions(cast("FormatName", form), csv_null, check),
+            source=0,
+            show=said.show,
+            begun=begun,
+            progress=count,
+        )
     status.send(
         records=result.records, bytes=result.size_bytes, seconds=result.seconds, bookmark=result.bookmark
     )

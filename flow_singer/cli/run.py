@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,30 +11,66 @@ from typing import TYPE_CHECKING
 import click
 
 from flow_singer.cli import _options
+from flow_singer.cli._completion import (
+    complete_file,
+    complete_rule,
+    complete_run,
+    complete_state_id,
+    complete_target,
+)
 from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
+from flow_singer.cli._logging import set_context
 from flow_singer.cli._optionvars import Verb, is_given, set_variable
-from flow_singer.cli._progress import Progress, tell_summary
+from flow_singer.cli._summary import tell_summary
 from flow_singer.errors import EXIT_OK, ConfigError
+from flow_singer.process.runcontext import context_of
 from flow_singer.process.status import StatusWriter
 
 if TYPE_CHECKING:
+    from flow_singer.singer.messages import MessageReader
     from flow_singer.stages.tapoptions import TapOptions
     from flow_singer.stages.workspace import Workspace
 
 
 @click.command("run", cls=Verb)
-@click.argument("words", nargs=-1, required=True, metavar="TAP [FILE.py ...] [TARGET|DIR/] | JOB")
-@click.option(
-    "--select", multiple=True, metavar="RULE", help="As in meltano.yml: 'issues.*', '!issues.body'."
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="TAP [FILE.py ...] [TARGET|DIR/] | JOB",
+    shell_complete=complete_run,
 )
-@click.option("--config", metavar="FILE|JSON", help="The tap's config, over that of meltano.yml.")
-@click.option("--target-config", metavar="FILE|JSON", help="The target's config, likewise.")
+@click.option(
+    "--select",
+    multiple=True,
+    shell_complete=complete_rule,
+    metavar="RULE",
+    help="As in meltano.yml: 'issues.*', '!issues.body'.",
+)
+@_options.tap_config
+@click.option(
+    "--target-config",
+    shell_complete=complete_file,
+    metavar="FILE|JSON",
+    help="The target's config, likewise.",
+)
 @click.option("--catalog", type=click.Path(path_type=Path), metavar="FILE", help="Catalog to use as it is.")
 @click.option("--refresh-catalog", envvar="MELTANO_RUN_REFRESH_CATALOG", is_flag=True, help="Discover anew.")
 @click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="State to resume from.")
-@click.option("--state-id", envvar="FLOW_STATE_ID", metavar="ID", help="Bookmark to resume from.")
-@click.option("--to", metavar="TARGET", help="Resume from the bookmark this tap has in TARGET.")
+@click.option(
+    "--state-id",
+    envvar="FLOW_STATE_ID",
+    shell_complete=complete_state_id,
+    metavar="ID",
+    help="Bookmark to resume from.",
+)
+@click.option(
+    "--to",
+    shell_complete=complete_target,
+    metavar="TARGET",
+    help="Resume from the bookmark this tap has in TARGET.",
+)
 @click.option(
     "--full-refresh", envvar="MELTANO_RUN_FULL_REFRESH", is_flag=True, help="Begin at the beginning."
 )
@@ -52,6 +89,13 @@ if TYPE_CHECKING:
 @click.option(
     "--strict/--no-strict", default=None, help="Fail where a function's stream never came. [default: strict]"
 )
+@click.option(
+    "--batch-records", type=click.IntRange(1), metavar="N", help="Records a function gets. [default: 10000]"
+)
+@_options.reject
+@_options.max_rejects
+@_options.csv_null
+@_options.check
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.pass_obj
 def command(
@@ -72,6 +116,11 @@ def command(
     force: bool,
     on_incomplete: str | None,
     strict: bool | None,
+    batch_records: int | None,
+    reject: Path | None,
+    max_rejects: int | None,
+    csv_null: str | None,
+    check: bool,
     plain: bool,
 ) -> int:
     """Run a tap, or a whole pipeline.
@@ -92,8 +141,13 @@ def command(
     workspace = cli.workspace
     if not StatusWriter(workspace.environ).supervised:
         heed_meltano(workspace.environ)
+    if max_rejects is not None and reject is None:
+        raise click.UsageError("--max-rejects needs --reject FILE.")
     if to is not None and state_id is not None:
-        raise ConfigError("--to and --state-id exclude each other.", "--to names the target of the bookmark.")
+        raise ConfigError(
+            "--to and --state-id exclude each other.",
+            "Leave one of them out: --to names the target of the bookmark, --state-id the bookmark itself.",
+        )
     if state_id is not None:
         checked_id(state_id)
     refuse_idle(_idle_beside(catalog is not None, full_refresh, limit))
@@ -122,12 +176,16 @@ def command(
             to,
             on_incomplete,
             strict,
+            batch_records,
+            reject,
+            max_rejects,
+            csv_null,
+            check,
         )
         return run_pipelines(cli, words, replace(options, state_id=state_id), pipeline)
-    if strict is not None:
-        from flow_singer.cli._pipeline import IDLE_STRICT
+    from flow_singer.cli._pipeline import idle_without_files
 
-        refuse_idle([IDLE_STRICT])
+    refuse_idle(idle_without_files())
     return _run_tap(cli, words[0], options, config, to)
 
 
@@ -176,6 +234,8 @@ def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
 
 
 def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: str | None) -> int:
+    from flow_singer.cli._liveline import is_last_stage, stage_line
+    from flow_singer.cli._pluginlines import PluginLines
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.plugins.prepare import prepare
     from flow_singer.process.interrupts import interruptible
@@ -189,13 +249,30 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
     refuse_other_kind(workspace, name, "extractors")
     refuse_idle(
         Idle(option, "has no use here: the messages go to stdout.")
-        for option in ("target_config", "form", "force", "on_incomplete")
+        for option in (
+            "target_config",
+            "form",
+            "force",
+            "on_incomplete",
+            "reject",
+            "max_rejects",
+            "csv_null",
+            "check",
+        )
     )
     if to is not None:
         options = replace(options, state_id=_bookmark_in(workspace, name, to))
+    context = context_of(workspace.environ)
+    options = replace(options, run=context.run if context else uuid.uuid4().hex)
+    set_context(run=options.run)
     status = StatusWriter(workspace.environ)
-    progress = Progress(wanted=False)
-    with interruptible():
+    said = PluginLines(cli, name)
+
+    def count(reader: MessageReader) -> None:
+        status.send(records=reader.records, bytes=reader.size_bytes)
+        line.update(reader.records, reader.size_bytes)
+
+    with interruptible(), stage_line(cli, name, draws=is_last_stage()) as line, said.told_on_failure():
         tap = prepare(name, "extractors", workspace.project, config=config, environ=workspace.environ)
         result = run_tap(
             tap,
@@ -204,8 +281,8 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
             options,
             out=1,
             environ=workspace.environ,
-            show=progress.show_line,
-            progress=lambda reader: status.send(records=reader.records, bytes=reader.size_bytes),
+            show=said.show,
+            progress=count,
             suffix=workspace.state_id_suffix,
         )
     status.send(records=result.records, bytes=result.size_bytes, seconds=result.seconds)

@@ -7,19 +7,25 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flow_singer.cli import _options
+from flow_singer.cli._completion import complete_file
 from flow_singer.cli._context import Cli
+from flow_singer.cli._logging import set_context
 from flow_singer.cli._optionvars import Verb
-from flow_singer.cli._progress import tell_rejects
+from flow_singer.cli._summary import tell_rejects
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 from flow_singer.process.status import StatusWriter
 
+if TYPE_CHECKING:
+    from flow_singer.transforms.transformer import Transformer
+
 
 @click.command("transform", cls=Verb)
-@click.argument("files", nargs=-1, metavar="FILE.py[:FUNCTION] ...")
+@click.argument("files", nargs=-1, metavar="FILE.py[:FUNCTION] ...", shell_complete=complete_file)
 @click.option(
     "--batch-records", type=click.IntRange(1), default=10_000, show_default=True, help="Records a batch."
 )
@@ -30,7 +36,7 @@ from flow_singer.process.status import StatusWriter
     show_default=True,
     help="Seconds a record may wait.",
 )
-@click.option("--reject", type=click.Path(path_type=Path), metavar="FILE", help="Set bad records aside here.")
+@_options.reject
 @_options.max_rejects
 @_options.nan
 @_options.noise
@@ -40,6 +46,7 @@ from flow_singer.process.status import StatusWriter
     help="Fail where a function's stream never came. [default: in flow run; else where no function met one]",
 )
 @click.option("--plain", is_flag=True, help="No marks in the output.")
+@click.option("--debug", is_flag=True, help="Leave the terminal to breakpoint() in your functions.")
 @click.option("--config", "config", metavar="FILE", help='As a Meltano mapper: {"files": ["t.py"]}.')
 @click.option("--about", is_flag=True, is_eager=True, help="Describe itself as a Meltano mapper.")
 @click.option("--format", "about_format", type=click.Choice(["json", "text"]), hidden=True)
@@ -55,6 +62,7 @@ def command(
     noise: str,
     strict: bool | None,
     plain: bool,
+    debug: bool,
     config: str | None,
     about: bool,
     about_format: str | None,
@@ -66,6 +74,7 @@ def command(
 
     \b
     flow run tap-github | flow transform t.py | flow load target-csv
+    flow transform --debug t.py < messages.jsonl > /dev/null
     """
     if about:
         click.echo(json.dumps(_ABOUT, indent=2))
@@ -81,10 +90,19 @@ def command(
         raise ConfigError(
             "There is nothing on stdin.", "Put it behind a tap: flow run TAP | flow transform t.py"
         )
+    from flow_singer.cli import _prints, _terminal
+    from flow_singer.cli._liveline import is_last_stage, stage_line
     from flow_singer.process.interrupts import interruptible
     from flow_singer.tabular.parallel import ParallelDecoder
 
-    with interruptible(within_s=_STOP_S), contextlib.closing(ParallelDecoder()) as parallel:
+    # No thread of ours beside a user's function, which may fork.
+    live = stage_line(cli, " ".join(specs), draws=is_last_stage() and not debug, ticks=False)
+    decoder = ParallelDecoder(processes=1 if debug else None)
+    with (
+        interruptible(within_s=None if debug else _STOP_S),
+        contextlib.closing(decoder) as parallel,
+        live as line,
+    ):
         parallel.expect_input(0)  # a second process starts while this one still loads pandas
         from flow_singer.stages.transform import TransformOptions, transform_stream
         from flow_singer.tabular.memory import set_up_memory
@@ -98,14 +116,36 @@ def command(
             nan="null" if nan == "null" else "error",
             forward_noise=noise == "stderr",
             strict=strict,
+            debug=debug,
             batch_paths=cli.workspace.batch_paths,
             supervised=StatusWriter(cli.workspace.environ).supervised,
         )
         set_up_memory()
         source, out = os.dup(0), os.dup(1)
-        os.dup2(2, 1)  # print() in the user's file must not end up among the messages
-        _close_stdin()
-        result = transform_stream(specs, options, source=source, out=out, parallel=parallel)
+        if debug:
+            _prints.hand_terminal_over()
+        else:
+            os.dup2(2, 1)  # print() in the user's file must not end up among the messages
+            _close_stdin()
+        prints = _prints.PrintedLines(sys.stdout.buffer) if not debug and _terminal.can_draw() else None
+
+        def count(first: Transformer) -> None:
+            set_context(run=first.header.run if first.header else None)
+            line.update(first.records_read, 0)
+
+        with contextlib.redirect_stdout(prints or sys.stdout):
+            try:
+                result = transform_stream(
+                    specs,
+                    options,
+                    source=source,
+                    out=out,
+                    parallel=parallel,
+                    progress=count,
+                )
+            finally:
+                if prints is not None:
+                    prints.end()
     if result.rejects:
         tell_rejects(result.rejects, reject)
     return EXIT_REJECTS if result.rejects else EXIT_OK

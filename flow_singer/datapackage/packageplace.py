@@ -115,7 +115,8 @@ def check_folder(folder: Path) -> None:
         return
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
         raise ConfigError(
-            f"{folder} is a {_type_of(folder)}; a Data Package needs a folder, or a name that ends in .zip."
+            f"{folder} is a {_type_of(folder)}; a Data Package needs a folder, or a name that ends in .zip.",
+            "Name another folder, or move what is there.",
         )
     _, foreign = _contents(folder)
     if foreign:

@@ -25,6 +25,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.io_base import SingerMessageType, SingerReader
 
 from flow_singer.errors import EXIT_INTERNAL, BusyError, ConfigError, FlowError, IncompleteError
+from flow_singer.wording import count_of
 
 if TYPE_CHECKING:
     from flow_singer.datapackage.sink import Loader, Sink
@@ -192,7 +193,9 @@ class BatchTarget(Target):
         if self._rejects is None or not self._rejects.count:
             return
         self._rejects.close()
-        self.logger.warning("%s set aside in %s.", self._rejects.count, self._rejects.path)
+        self.logger.warning(
+            "%s set aside in %s.", count_of(self._rejects.count, "record"), self._rejects.path
+        )
         if code := os.environ.get(_REJECTS_CODE_VARIABLE):
             sys.exit(int(code))
 

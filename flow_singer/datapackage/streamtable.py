@@ -14,6 +14,7 @@ from flow_singer.datapackage.tablecolumn import TableColumn
 from flow_singer.errors import RecordError
 from flow_singer.singer.schema import Property, StreamSchema, read_property
 from flow_singer.tabular.batch import Batch, Column, json_texts
+from flow_singer.wording import count_of
 
 
 class StreamTable:
@@ -120,7 +121,7 @@ class StreamTable:
         self.rows = kept
         if self.dropped:
             self._notice(
-                f"stream '{self.schema.stream}': {self.dropped} rows were replaced by later rows of the "
+                f"stream '{self.schema.stream}': {count_of(self.dropped, 'row was', 'rows were')} replaced by later rows of the "
                 "same key, or by another version."
             )
         for column in columns:

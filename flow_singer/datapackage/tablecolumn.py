@@ -16,6 +16,7 @@ from flow_singer.singer.fields import field_of
 from flow_singer.singer.schema import Property, read_property, widen
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.textarrays import TEXT
+from flow_singer.wording import count_of
 
 
 @dataclass
@@ -122,12 +123,12 @@ class TableColumn:
         """Which of its values read as null though they are none."""
         if null_text == "" and self.nulls and self.empties:
             return (
-                f"{self.empties} empty texts read as null, as the cells of its "
-                f"{self.nulls} nulls are empty too. To tell them apart, have nulls written as a text of their own, such as \\N."
+                f"{count_of(self.empties, 'empty text reads', 'empty texts read')} as null, as the cells of its "
+                f"{count_of(self.nulls, 'null is', 'nulls are')} empty too. To tell them apart, have nulls written as a text of their own, such as \\N."
             )
         if null_text and self.like_null:
             return (
-                f"{self.like_null} values are '{null_text}' themselves and read as null. "
+                f"{count_of(self.like_null, 'value is', 'values are')} '{null_text}', which reads as null. "
                 "Have nulls written as another text."
             )
         return None

@@ -88,7 +88,8 @@ def capabilities(
     said = f' Its last line was: "{tail[-1]}".' if tail else ""
     raise found.failure(
         f"{found.name} does not say what it can do: --about and --help both failed.{said}",
-        "List its capabilities in meltano.yml, such as 'capabilities: [catalog, discover, state]'.",
+        "List its capabilities in meltano.yml: 'capabilities: [catalog, discover, state]', those of them that it has; "
+        "'capabilities: []' if it has none.",
     )
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_singer.errors import TapError
+from flow_singer.errors import EXIT_USAGE, TapError
 from flow_singer.files import write_atomic
+from flow_singer.plugins.complaints import is_mistake_in_settings
 from flow_singer.plugins.programs import FoundPlugin
 from flow_singer.process.processes import describe_end
 from flow_singer.process.quietrun import run_quietly
@@ -55,10 +56,13 @@ def discover(
         catalog = output.read()
     if code:
         said = " Its last lines were:\n" + mask("\n".join(tail[-5:]), secrets) if tail else ""
-        raise TapError(
+        error = TapError(
             f"{found.name} {describe_end(code)} during discovery.{said}",
             f"Check the settings of {found.name} in meltano.yml, .env and variables.",
         )
+        if is_mistake_in_settings(code, tail):
+            error.exit_code = EXIT_USAGE
+        raise error
     try:
         if not isinstance(json.loads(catalog)["streams"], list):
             raise TypeError("'streams' is not a list")

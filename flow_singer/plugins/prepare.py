@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -105,9 +105,11 @@ def prepare(
     if _is_undecided(place, found, settings, own):
         env = found.environment({**base, **settings.env} if project is not None else base)
         about = _ask(found, project, env, environ)
-    known = _resolve_known(place, plugin, about, upstream)
-    _tell_variables(plugin, known, tell)
-    _check_keys(place, plugin, about, own, tell)
+    known = resolve_known(place, plugin, about, upstream)
+    for said in (*idle_variables(plugin, known), *undeclared_keys(place, plugin, about, own)):
+        if isinstance(said, ConfigError):
+            raise said
+        tell(said)
     if found.capabilities is None and kind == "extractors" and about is not None:
         found = replace(found, capabilities=about.capabilities)
     settings = known.settings
@@ -129,46 +131,74 @@ def upstream_settings(name: str, project: Project, environ: Mapping[str, str]) -
         ConfigError: see `resolve`.
     """
     plugin = project.plugin("extractors", name) or unlisted_plugin("extractors", Path(name).name)
+    about = about_without_asking(name, "extractors", project, environ)
+    return resolve_known(project, plugin, about, ()).settings
+
+
+def about_without_asking(
+    name: str, kind: Kind, project: Project | None, environ: Mapping[str, str]
+) -> About | None:
+    """What a plugin said of itself some time ago; None where it never was asked, or is not here."""
     try:
-        found = find_plugin(name, "extractors", project, environ=environ)
+        found = find_plugin(name, kind, project, environ=environ)
     except ConfigError:  # it ran elsewhere
-        about = None
-    else:
-        about = known_about(found, cache_folder(found, project, environ=environ))
-    return _resolve_known(project, plugin, about, ()).settings
+        return None
+    return known_about(found, cache_folder(found, project, environ=environ))
 
 
 @dataclass(frozen=True)
-class _Known:
+class KnownSettings:
     """Settings with all that the plugin declares.
 
     Attributes:
         settings: resolved.
+        declared: all that is declared, by meltano.yml, a lock file or the plugin itself; extras are not among it.
         sensitive: names of those that are secret.
         guessed: variables that set something though nothing declares it.
         strays: variables that set nothing.
     """
 
     settings: PluginSettings
+    declared: tuple[Setting, ...]
     sensitive: frozenset[str]
     guessed: Sequence[Stray]
     strays: Sequence[Stray]
 
 
-def _resolve_known(
-    project: Project, plugin: Plugin, about: About | None, upstream: Sequence[PluginSettings]
-) -> _Known:
-    """Resolve the settings; where nothing declares any, a variable that is named like one is taken for one."""
+def resolve_known(
+    project: Project,
+    plugin: Plugin,
+    about: About | None,
+    upstream: Sequence[PluginSettings] = (),
+    tell: Callable[[ConfigError], object] | None = None,
+) -> KnownSettings:
+    """Resolve the settings; where nothing declares any, a variable that is named like one is taken for one.
+
+    Args:
+        project: the project the plugin belongs to.
+        plugin: of it, or one that it does not mention.
+        about: what it says of itself; None where it was not asked.
+        upstream: settings of the plugins before it.
+        tell: see `resolve`.
+
+    Raises:
+        ConfigError: see `resolve`.
+    """
     declared = declared_settings(about.settings) if about is not None else ()
-    settings = resolve(project, plugin, declared=declared, upstream=upstream)
+    settings = resolve(project, plugin, declared=declared, upstream=upstream, tell=tell)
     strays = list(stray_variables(project, plugin, settings))
     guessed = [] if declared or plugin.is_defined else [stray for stray in strays if stray.setting]
     if guessed:
         declared = tuple(Setting(stray.setting) for stray in guessed if stray.setting)
-        settings = resolve(project, plugin, declared=declared, upstream=upstream)
+        settings = resolve(project, plugin, declared=declared, upstream=upstream, tell=tell)
+    every = tuple({one.name: one for one in (*declared, *plugin.settings)}.values())
     sensitive = frozenset(one.name for one in (*plugin.settings, *declared) if one.sensitive)
-    return _Known(
-        settings, sensitive, guessed, [one for one in strays if one not in guessed and not one.elsewhere]
+    return KnownSettings(
+        settings,
+        every,
+        sensitive,
+        guessed,
+        [one for one in strays if one not in guessed and not one.elsewhere],
     )
 
 
@@ -202,9 +232,10 @@ def _ask(
     return known_about(found, cache) if found.source == "bundled" else ask_about(found, env=env, cache=cache)
 
 
-def _tell_variables(plugin: Plugin, known: _Known, tell: Callable[[str], None]) -> None:
+def idle_variables(plugin: Plugin, known: KnownSettings) -> Iterator[str]:
+    """Yield a sentence on each variable that sets nothing, or is only taken for a setting's."""
     for stray in known.guessed:
-        tell(
+        yield (
             f"{plugin.name} does not say which settings it has: {stray.name} ({stray.place}) is taken for its "
             f"setting '{stray.setting}', as text. {did_you_mean(stray.near)}".rstrip()
         )
@@ -215,20 +246,19 @@ def _tell_variables(plugin: Plugin, known: _Known, tell: Callable[[str], None]) 
         hint = did_you_mean(stray.near) or (
             f"If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
         )
-        tell(f"{stray.name} ({stray.place}) sets nothing: {what}. {hint}")
+        yield f"{stray.name} ({stray.place}) sets nothing: {what}. {hint}"
 
 
-def _check_keys(
-    project: Project,
-    plugin: Plugin,
-    about: About | None,
-    own: Mapping[str, Any],
-    tell: Callable[[str], None],
-) -> None:
-    """Tell of each key of the config that the plugin does not declare.
+def undeclared_keys(
+    project: Project, plugin: Plugin, about: About | None, own: Mapping[str, Any]
+) -> Iterator[str | ConfigError]:
+    """Yield a sentence on each key of the config that the plugin does not declare; an error where it allows no others.
 
-    Raises:
-        ConfigError: its schema allows no others.
+    Args:
+        project: the project the plugin belongs to.
+        plugin: whose config.
+        about: what it says of itself; None where it was not asked.
+        own: what was given with `--config`.
     """
     schema = about.settings if about is not None else None
     if schema is None and plugin.is_defined:
@@ -247,11 +277,12 @@ def _check_keys(
             near = near_names(path_parts(key.path)[-1], key.known)
             if key.forbidden:
                 hint = did_you_mean(near) or f"It has: {', '.join(key.known) or 'none'}."
-                raise ConfigError(f"{plugin.name} has no setting '{key.path}' ({place}).", hint)
+                yield ConfigError(f"{plugin.name} has no setting '{key.path}' ({place}).", hint)
+                continue
             hint = did_you_mean(near) or (
                 f"If it has one, list it under 'settings:' of {plugin.name} in meltano.yml."
             )
-            tell(
+            yield (
                 f"{plugin.name} declares no setting '{key.path}' ({place}); it is passed on as it is. {hint}"
             )
 
@@ -278,7 +309,10 @@ def read_config(option: str | None) -> tuple[dict[str, Any], Path | None]:
             f"{where} is not JSON: {exc}.", "For example: --config '{\"records\": 100}'"
         ) from None  # the cause has a copy of the text
     if not isinstance(config, dict):
-        raise ConfigError(f"--config must be a JSON object, not {type(config).__name__}.")
+        raise ConfigError(
+            f"--config must be a JSON object, not {type(config).__name__}.",
+            "For example: --config '{\"records\": 100}'",
+        )
     return config, path
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flow_singer.errors import ConfigError, TapError, TargetError
-from flow_singer.nearnames import suggest
+from flow_singer.plugins.notfound import not_found
 
 if TYPE_CHECKING:
     from flow_singer.project.definitions import Plugin
     from flow_singer.project.meltanofile import Project
 
 Kind = Literal["extractors", "loaders", "mappers"]
-_NOUNS = {"extractors": "tap", "loaders": "target", "mappers": "mapper"}
 
 
 class Bundled(NamedTuple):
@@ -100,7 +99,7 @@ def find_plugin(name: str, kind: Kind, project: Project | None, *, environ: Mapp
         environ: its PATH is searched.
 
     Raises:
-        ConfigError: it is nowhere; names where it was looked for, and near names.
+        ConfigError: it is nowhere; says what it is instead, or what it may have been meant for.
     """
     path = environ.get("PATH", os.defpath)
     plugin = project.plugin(kind, name) if project else None
@@ -109,7 +108,9 @@ def find_plugin(name: str, kind: Kind, project: Project | None, *, environ: Mapp
             return FoundPlugin(name, kind, "bundled", _module_command(bundled), bundled.capabilities)
         if executable := shutil.which(name, path=path):
             return FoundPlugin(name, kind, "PATH", (os.path.abspath(executable),))
-        raise _not_found(name, kind, project, path)
+        if "/" in name:
+            _refuse_no_program(name)
+        raise not_found(name, kind, project, path, bundled=BUNDLED[kind])
     if plugin.pip_url:
         venv = project.sys_dir / kind / plugin.venv_name / "venv"
         command = (str(venv / "bin" / plugin.executable),)
@@ -123,26 +124,26 @@ def find_plugin(name: str, kind: Kind, project: Project | None, *, environ: Mapp
     if executable := shutil.which(where, path=path):
         command = (os.path.abspath(executable),)
         return FoundPlugin(name, kind, "meltano.yml", command, plugin.capabilities, plugin)
+    if "/" in plugin.executable:
+        _refuse_no_program(where)
+        raise ConfigError(
+            f"There is no executable {where!r}, which meltano.yml names for {name}.",
+            f"Correct 'executable:' of {name}, or add its pip_url.",
+        )
     raise ConfigError(
         f"{name} has no pip_url in meltano.yml, and there is no executable {where!r}.",
         f"Add its pip_url (such as 'pip_url: {name}') or executable to meltano.yml.",
     )
 
 
+def _refuse_no_program(path: str) -> None:
+    """Tell of a file that could be a program if it were marked as one."""
+    if os.path.isfile(path) and not os.access(path, os.X_OK):
+        raise ConfigError(
+            f"{path} cannot be started: it is not marked as a program.", f"Mark it: chmod +x {path}"
+        )
+
+
 def _module_command(bundled: Bundled) -> tuple[str, ...]:
     # -P: a file csv.py in the current folder must not stand in for the library's
     return (sys.executable, "-P", "-m", bundled.module)
-
-
-def _not_found(name: str, kind: Kind, project: Project | None, path: str) -> ConfigError:
-    noun = _NOUNS[kind]
-    folders = [Path(folder) for folder in path.split(os.pathsep) if folder]
-    known = {file.name for folder in folders if folder.is_dir() for file in folder.glob(f"{noun}-*")}
-    known.update(BUNDLED[kind], (plugin.name for plugin in project.plugins(kind)) if project else ())
-    looked = f"{project.root / 'meltano.yml'}" if project else "meltano.yml (there is none)"
-    bundled = ", ".join(BUNDLED[kind]) or "none"
-    return ConfigError(
-        f"There is no {noun} {name!r}. Looked in {looked}, the bundled ones ({bundled}) and PATH.",
-        f"{suggest(name, known)} To have it installed, add to meltano.yml:"
-        f" plugins: {{{kind}: [{{name: {name}, pip_url: {name}}}]}}",
-    )

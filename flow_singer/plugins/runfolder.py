@@ -46,7 +46,7 @@ def run_folder(project: Project | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
         if os.path.lexists(folder):  # a process of the run still writes into it
-            logger.warning("%s could not be removed; it may hold secrets", folder)
+            logger.warning("%s could not be removed; it may hold secrets. Remove it.", folder)
 
 
 def _make(project: Project | None) -> tuple[Path, int]:

@@ -143,7 +143,10 @@ def _show_lost(lost: sys.UnraisableHookArgs, show: Callable[[sys.UnraisableHookA
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Put `Interrupted` off until the end of the block, which must be short."""
+    """Put `Interrupted` off until the end of the block, which must be short; it never strikes another thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _watch.deferrals += 1
     try:
         yield

@@ -26,7 +26,7 @@ def read_blocks(
     descriptor: int,
     *,
     watch: int | None = None,
-    idle: Callable[[], bool] | None = None,
+    idle: Callable[[], bool | None] | None = None,
     idle_s: float = 0.5,
 ) -> Iterator[bytes]:
     """Read a pipe to its end.

@@ -16,6 +16,57 @@ from flow_singer.process.interrupts import deferred
 from flow_singer.process.lifeline import die_with_parent
 
 
+class StoppedError(Exception):
+    """A program was not started: all of them are to end."""
+
+
+class Stop:
+    """Ends the programs that several threads run, and those that they would start after that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._is_set = threading.Event()
+
+    def now(self) -> None:
+        """Kill their groups."""
+        with self._lock:
+            self._is_set.set()
+            for process in self._running:
+                if process.poll() is None:
+                    _kill_group(process)
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        """Take one that was just started.
+
+        Raises:
+            StoppedError: it comes too late.
+        """
+        with self._lock:
+            if self._is_set.is_set():
+                raise StoppedError
+            self._running.add(process)
+
+    def pause(self, seconds: float) -> None:
+        """Wait a moment.
+
+        Raises:
+            StoppedError: there is nothing to wait for any more.
+        """
+        if self._is_set.wait(seconds):
+            raise StoppedError
+
+    def remove(self, process: subprocess.Popen[bytes]) -> None:
+        """Forget one that has ended."""
+        with self._lock:
+            self._running.discard(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def run_quietly(
     command: Sequence[str],
     *,
@@ -27,6 +78,7 @@ def run_quietly(
     timeout_s: float | None = None,
     keep_open: Sequence[int] = (),
     outlives: bool = False,
+    stop: Stop | None = None,
 ) -> tuple[int, list[str]]:
     """Run a program to its end, in a process group of its own; whatever ends the wait kills the whole group.
 
@@ -40,21 +92,22 @@ def run_quietly(
         timeout_s: the group is killed after that.
         keep_open: descriptors that it inherits.
         outlives: whether it works on where Flow is killed with SIGKILL.
+        stop: ends it from another thread.
 
     Returns:
         Exit code, negative for a signal, and the last 20 lines of stderr.
 
     Raises:
         OSError: it cannot be started.
+        StoppedError: `stop` came before it.
     """
     tail: deque[str] = deque(maxlen=20)
     process: subprocess.Popen[bytes] | None = None
     timer: threading.Timer | None = None
 
     def kill() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if process is not None:
-                os.killpg(process.pid, signal.SIGKILL)
+        if process is not None:
+            _kill_group(process)
 
     try:
         with deferred():
@@ -69,6 +122,8 @@ def run_quietly(
                 pass_fds=keep_open,
                 preexec_fn=None if outlives else die_with_parent,  # noqa: PLW1509
             )
+        if stop is not None:
+            stop.add(process)
         if timeout_s is not None:
             timer = threading.Timer(timeout_s, kill)
             timer.start()
@@ -86,3 +141,5 @@ def run_quietly(
         if process is not None:
             with process:  # closes its pipes
                 pass
+            if stop is not None:
+                stop.remove(process)

@@ -31,7 +31,8 @@ class Plugin:
 
     `capabilities` is None where no definition names any; `extra_defaults` come from the definition, without
     underscore; `venv_name` is the folder of its environment, shared by plugins that install the same;
-    `is_defined` where a lock file says which settings there are.
+    `is_defined` where a lock file says which settings there are; `required` has sets of settings of which one must
+    be set whole (`settings_group_validation`).
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Plugin:
     parent: Plugin | None
     venv_name: str
     is_defined: bool = False
+    required: tuple[frozenset[str], ...] = ()
 
     @property
     def lineage(self) -> Iterator[Plugin]:

@@ -29,6 +29,11 @@ EXTRAS = {
     "loaders": frozenset({"dialect", "target_schema", "log_parser"}),
     "mappers": frozenset({"mappings", "log_parser"}),
 }
+_FOR_TAPS = {
+    **dict.fromkeys(("taps", "tap", "extractors", "sources"), "extractors"),
+    **dict.fromkeys(("targets", "target", "loaders", "destinations"), "loaders"),
+}
+"""Keys, unknown where they stand, by which people mean a kind of plugins, and that kind."""
 _OTHER_KINDS = frozenset({"files", "orchestrators", "transformers", "transforms"})
 _TOP = frozenset(
     """version requires_meltano default_environment project_id send_anonymous_usage_stats database_uri
@@ -51,12 +56,15 @@ _SETTING = frozenset(
 )
 
 
-def unknown_keys(raw: Section) -> Iterator[str]:
+def unknown_keys(raw: Section) -> Iterator[str | ConfigError]:
     """Find the unknown keys of a project's file, and say of each where it is and what may have been meant.
 
+    Yields:
+        A sentence; or an error, where a key is near one that decides what is loaded, such as `plugin:` for
+        `plugins:`.
+
     Raises:
-        ConfigError: a key is near one that decides what is loaded, such as `plugin:` for `plugins:`; or a
-            section has a wrong shape.
+        ConfigError: a section has a wrong shape.
     """
     yield from _unknown(raw, _TOP, "", stops=_TOP_DATA)
     yield from _in_plugins(raw.section("plugins"))
@@ -72,14 +80,14 @@ def unknown_keys(raw: Section) -> Iterator[str]:
         yield from _unknown(schedule, _SCHEDULE, f" in schedule '{name}'")
 
 
-def _in_plugins(plugins: Section, environment: str = "") -> Iterator[str]:
+def _in_plugins(plugins: Section, environment: str = "") -> Iterator[str | ConfigError]:
     yield from _unknown(plugins, {*KINDS, *_OTHER_KINDS, "annotations"}, environment, stops=KINDS)
     for kind in KINDS:
         for name, entry in plugins.named(kind).items():
             yield from _in_entry(kind, entry, f" of {name}{environment}", is_overlay=bool(environment))
 
 
-def _in_entry(kind: str, entry: Section, where: str, *, is_overlay: bool) -> Iterator[str]:
+def _in_entry(kind: str, entry: Section, where: str, *, is_overlay: bool) -> Iterator[str | ConfigError]:
     extras = EXTRAS.get(kind)
     known = {*(_OVERLAY if is_overlay else DEFINITION_KEYS), *(extras or ())}
     for key in entry:
@@ -96,7 +104,7 @@ def _in_entry(kind: str, entry: Section, where: str, *, is_overlay: bool) -> Ite
 
 def _unknown(
     section: Section, known: Collection[str], where: str, *, stops: Collection[str] = ()
-) -> Iterator[str]:
+) -> Iterator[str | ConfigError]:
     for key in section:
         if key in known:
             continue
@@ -107,10 +115,13 @@ def _unknown(
             else []
         )
         if near:
-            raise ConfigError(f"{section.at(key)}: unknown key '{key}'{where}.", did_you_mean(near))
-        yield _told(section, key, known, where)
+            yield ConfigError(f"{section.at(key)}: unknown key '{key}'{where}.", did_you_mean(near))
+        else:
+            yield _told(section, key, known, where)
 
 
 def _told(section: Section, key: str, known: Collection[str], where: str) -> str:
     near = did_you_mean(near_names(key.lower(), known)[:1])
+    if key in _FOR_TAPS:
+        near = f"Write it so: plugins: {_FOR_TAPS[key]}:"
     return f"{section.at(key)}: unknown key '{key}'{where}; it has no effect. {near}".rstrip()

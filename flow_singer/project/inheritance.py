@@ -71,6 +71,7 @@ def define_plugin(
         },
         parent=parent,
         venv_name=venv_name,
+        required=_required(entry) or (parent.required if parent else _required(definition)),
         is_defined=bool(definition.get("settings")) or (parent is not None and parent.is_defined),
     )
 
@@ -82,6 +83,11 @@ def _capabilities(entry: Section, parent: Plugin | None, definition: Section) ->
         return parent.capabilities
     # An empty list in a lock file only says that its author knew of none.
     return frozenset(definition.items_of("capabilities", str, "texts")) or None
+
+
+def _required(entry: Section) -> tuple[frozenset[str], ...]:
+    groups = entry.items_of("settings_group_validation", list, "lists of settings")
+    return tuple(frozenset(map(str, group)) for group in groups)
 
 
 def _settings(entry: Section, parent: Plugin | None, definition: Section) -> tuple[Setting, ...]:

@@ -199,12 +199,12 @@ def load_project(
     Source: Meltano 4.4, "Project structure" and "Environments".
     """
     root = root.resolve()
-    raw = read_yaml(root / PROJECT_FILE, PROJECT_FILE)
-    for path in _included(root, raw):
-        raw = raw.merged(read_yaml(path, path.relative_to(root).as_posix()))
+    raw = read_files(root)
     unknown = list(unknown_keys(raw))
+    for error in (one for one in unknown if isinstance(one, ConfigError)):
+        raise error
     for text in unknown:
-        warn(text)
+        warn(str(text))
     dotenv = read_dotenv(root / ".env")
     chosen = (
         environment
@@ -220,6 +220,33 @@ def load_project(
     project = Project(root, active, dotenv, raw, dict(environ))
     _ = project._entries, project.root_env, project.environment_env, project.jobs  # wrong shapes show now
     return project
+
+
+def read_files(root: Path) -> Section:
+    """Read meltano.yml with what it includes.
+
+    Raises:
+        ConfigError: a file cannot be read, or is no YAML.
+    """
+    raw = read_yaml(root / PROJECT_FILE, PROJECT_FILE)
+    for path in _included(root, raw):
+        raw = raw.merged(read_yaml(path, _called(root, path)))
+    return raw
+
+
+def project_files(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield meltano.yml and the files it includes, each with the name by which errors call it.
+
+    Raises:
+        ConfigError: meltano.yml cannot be read, or its `include_paths` name something else.
+    """
+    yield root / PROJECT_FILE, PROJECT_FILE
+    for path in _included(root, read_yaml(root / PROJECT_FILE, PROJECT_FILE)):
+        yield path, _called(root, path)
+
+
+def _called(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
 
 
 def _included(root: Path, raw: Section) -> Iterator[Path]:

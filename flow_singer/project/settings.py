@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +90,7 @@ def resolve(
     declared: Sequence[Setting] = (),
     upstream: Sequence[PluginSettings] = (),
     mapping: str | None = None,
+    tell: Callable[[ConfigError], object] | None = None,
 ) -> PluginSettings:
     """Resolve all settings of a plugin.
 
@@ -103,6 +104,7 @@ def resolve(
         declared: the settings that the plugin's program itself declares; those of its definition go before.
         upstream: settings of the plugins before it in the pipeline, which its values may name.
         mapping: for a mapper, the mapping whose `config` goes on top, by top-level keys.
+        tell: gets each value that does not fit, which then is left out; None raises the first.
 
     Raises:
         ConfigError: two variables set one setting, a value does not fit its kind, an unknown mapping.
@@ -113,7 +115,7 @@ def resolve(
     identity = _identity(plugin)
     definitions = _definitions(project, plugin, declared)
     leaves = _find_leaves(project, plugin, definitions, {**project.environ, **exported})
-    found = _Found(plugin, definitions, leaves, project.strict_variables)
+    found = _Found(plugin, definitions, leaves, project.strict_variables, tell)
 
     config = found.values(extras=False, variables=variables)
     exports = found.exports(config)
@@ -308,6 +310,7 @@ class _Found:
     definitions: Mapping[str, Setting]
     leaves: Mapping[str, _Leaf]
     strict: bool
+    tell: Callable[[ConfigError], object] | None = None
 
     def values(self, *, extras: bool, variables: Mapping[str, str]) -> dict[str, Any]:
         """Expand, cast and nest the leaves of the config, or of the extras."""
@@ -316,13 +319,13 @@ class _Found:
         for path, leaf in sorted(self.leaves.items(), key=lambda item: -item[1].rank):
             if path.startswith("_") is not extras:
                 continue
-            value = leaf.value
-            if not leaf.literal:
-                value = expand(value, variables, strict=self.strict)
-                if leaf.value and value == "":  # all its variables are unset: as if it were null
-                    continue
-            if path in self.definitions:
-                value = cast(self.definitions[path], value, self.plugin.name, leaf.source)
+            try:
+                value = self._value(path, leaf, variables)
+            except ConfigError as error:
+                if self.tell is None:
+                    raise
+                self.tell(error)
+                continue
             if value is not None:
                 put(nested, path_parts(path), value)
         for name, setting in self.definitions.items():
@@ -331,6 +334,16 @@ class _Found:
                 if value is not None:
                     put(nested, path_parts(name), process(setting.processor, value))
         return nested
+
+    def _value(self, path: str, leaf: _Leaf, variables: Mapping[str, str]) -> Any:
+        value = leaf.value
+        if not leaf.literal:
+            value = expand(value, variables, strict=self.strict)
+            if leaf.value and value == "":  # all its variables are unset: as if it were null
+                return None
+        if path in self.definitions:
+            value = cast(self.definitions[path], value, self.plugin.name, leaf.source)
+        return value
 
     def exports(self, values: Mapping[str, Any]) -> dict[str, str]:
         """The variables that carry these values to the plugin and to those after it (Meltano 4.4)."""

@@ -63,7 +63,7 @@ class Section(dict[str, Any]):
     def named(self, key: str) -> dict[str, Section]:
         """The mappings in the list under `key`, by their `name`, which must be unique."""
         result: dict[str, Section] = {}
-        for item in self.items_of(key, Section, "mappings with a name"):
+        for item in self.items_of(key, Section, "mappings with a name, each behind a dash (- name: ...)"):
             name = item.text("name")
             if not name:
                 raise ConfigError(f"{item.place}: an entry of '{key}' has no name.", "Give it a name: key.")
@@ -127,6 +127,11 @@ def read_yaml(path: Path, name: str) -> Section:
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         place = f"{name}, line {mark.line + 1}" if mark else name
+        if mark is not None and "'\\t'" in str(exc.problem):
+            raise ConfigError(f"{place}: a tab, where YAML has blanks.", "Indent with blanks.") from None
+        if exc.context_mark is not None and exc.context == "while scanning a quoted scalar":
+            place = f"{name}, line {exc.context_mark.line + 1}"
+            raise ConfigError(f"{place}: a quote is not closed.", "Close it.") from None
         # Not chained: its text quotes the lines around, which may hold secrets.
         raise ConfigError(f"{place}: {exc.problem or exc.context}.", "Correct the YAML there.") from None
     except (YAMLError, ValueError, RecursionError) as exc:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from flow_singer.errors import MessageError
 
 EXCERPT_CHARACTERS = 200
+_NO_JSON = re.compile(r"([^:]+): line 1 column (\d+) \(char \d+\)")
+_GZIP = b"\x1f\x8b"
 
 
 class CutLineError(MessageError):
@@ -31,8 +34,13 @@ def bad_line(
     number: int, line: bytes, reason: str, *, hide: Callable[[str], str] | None = None
 ) -> MessageError:
     """The error for a line that is no Singer message, with its first 200 characters."""
+    if found := _NO_JSON.fullmatch(reason):
+        reason = f"no JSON: {found[1].lower()} at character {found[2]}"
+    said = f"Line {number} is not a Singer message ({reason}): {excerpt(line, hide=hide)}"
+    if number == 1 and line.startswith(_GZIP):
+        return MessageError(said, "The input is compressed: gunzip -c FILE | flow …")
     return MessageError(
-        f"Line {number} is not a Singer message ({reason}): {excerpt(line, hide=hide)}",
+        said,
         "Taps must print only messages on stdout. If this is log output, run with --noise stderr; "
         "flow transform sets bad lines aside with --reject FILE.",
     )

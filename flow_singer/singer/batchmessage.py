@@ -27,7 +27,8 @@ class BatchSource:
 
     def fault(self, what: str, hint: str | None = None) -> MessageError:
         """The error of a BATCH message of which `what` is wrong."""
-        return MessageError(f"Line {self.line}: the BATCH of stream '{self.stream}' {what}.", hint)
+        said = f"Line {self.line}: the BATCH of stream '{self.stream}' {what}."
+        return MessageError(said, hint or "Tell the tap's authors.")
 
     def unreadable(self, path: Path, reason: str) -> MessageError:
         """The error of a file that cannot be read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -22,9 +21,7 @@ from flow_singer.singer.selection import (
     stream_id,
     streams_of,
 )
-
-_UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
-_WILDCARD = re.compile(r"[*?\[]")
+from flow_singer.singer.selectrule import UNESCAPED_DOT, WILDCARD, SelectRule
 
 
 @dataclass(frozen=True)
@@ -40,47 +37,6 @@ class CatalogResult:
     catalog: dict[str, Any]
     warnings: list[str]
     unmatched: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _SelectRule:
-    """One pattern `[!]stream[.property[.property...]]`."""
-
-    text: str
-    stream: str
-    properties: tuple[str, ...]
-    exclude: bool
-
-    @classmethod
-    def parse(cls, text: str) -> _SelectRule:
-        if not isinstance(text, str) or not text.strip("!"):
-            raise ConfigError(f"'{text}' is no select rule.", "Write [!]stream.property, with * as wildcard.")
-        stream, *properties = (
-            part.replace("\\.", ".") for part in _UNESCAPED_DOT.split(text.removeprefix("!"))
-        )
-        return cls(text, stream, tuple(part for part in properties if part), text.startswith("!"))
-
-    @property
-    def whole(self) -> str:
-        """The rule without `!` and escapes."""
-        return self.text.removeprefix("!").replace("\\.", ".")
-
-    def matches(self, stream_id: str, breadcrumb: Breadcrumb) -> bool:
-        """Whether a property is one that the rule is about."""
-        pattern = ".".join(breadcrumb_of(self.properties or ("*",)))
-        return fnmatchcase(stream_id, self.stream) and fnmatchcase(".".join(breadcrumb), pattern)
-
-    def names(self, stream_id: str, breadcrumb: Breadcrumb) -> bool:
-        """Whether it is about a property by its whole name."""
-        own = bool(self.properties) and not any(_WILDCARD.search(part) for part in self.properties)
-        return own and self.matches(stream_id, breadcrumb)
-
-    def breadcrumbs(self) -> list[Breadcrumb]:
-        """The patterns of breadcrumbs to set: an included property also selects all it stands in."""
-        path = self.properties or ("*",)
-        if self.exclude:
-            return [(), breadcrumb_of(path)] if path == ("*",) else [breadcrumb_of(path)]
-        return [breadcrumb_of(path[:depth]) for depth in range(len(path) + 1)]
 
 
 def apply_rules(
@@ -113,7 +69,7 @@ def apply_rules(
     warnings = [*_apply_schema(streams, schema or {})]
     for stream in streams:
         _complete_metadata(stream, [(), *(path for path, _ in properties_of(stream.get("schema")))])
-    rules = [_SelectRule.parse(text) for text in select]
+    rules = [SelectRule.parse(text) for text in select]
     unmatched = dict(_apply_select(streams, rules))
     warnings += unmatched.values()
     warnings += _apply_metadata(streams, metadata or {})
@@ -167,12 +123,12 @@ def _select(mark: dict[str, Any], selected: bool) -> None:
 
 
 def _apply_select(
-    streams: Sequence[dict[str, Any]], rules: Sequence[_SelectRule]
+    streams: Sequence[dict[str, Any]], rules: Sequence[SelectRule]
 ) -> Iterator[tuple[str, str]]:
     """Deselect all, then include, then exclude. Yields each rule that matches nothing, `*` aside, and why."""
-    used: set[_SelectRule] = set()
-    named: set[_SelectRule] = set()
-    unsupported: set[_SelectRule] = set()
+    used: set[SelectRule] = set()
+    named: set[SelectRule] = set()
+    unsupported: set[SelectRule] = set()
     for stream in streams:
         marks = metadata_of(stream)
         for mark in (stream, *marks.values()):
@@ -181,14 +137,13 @@ def _apply_select(
             if not fnmatchcase(stream_id(stream), rule.stream):
                 continue
             named.add(rule)
-            patterns = [".".join(pattern) for pattern in rule.breadcrumbs()]
             for breadcrumb, mark in marks.items():
-                if any(fnmatchcase(".".join(breadcrumb), pattern) for pattern in patterns):
+                if rule.sets(breadcrumb):
                     _select(mark, not rule.exclude)
-                    if fnmatchcase(".".join(breadcrumb), patterns[-1]):
+                    if rule.matches(stream_id(stream), breadcrumb):
                         able = rule.exclude or mark.get("inclusion") != "unsupported"
                         (used if able else unsupported).add(rule)
-            if "" in patterns:
+            if rule.sets(()):
                 stream["selected"] = not rule.exclude
     for rule in rules:
         if rule.stream != "*" and rule not in named:
@@ -208,9 +163,9 @@ def _near(written: str, streams: Iterable[Mapping[str, Any]]) -> str:
     return did_you_mean(near_streams(written, ids))
 
 
-def _near_property(rule: _SelectRule, streams: Iterable[Mapping[str, Any]]) -> str:
+def _near_property(rule: SelectRule, streams: Iterable[Mapping[str, Any]]) -> str:
     paths = _paths(stream for stream in streams if fnmatchcase(stream_id(stream), rule.stream))
-    stream = _UNESCAPED_DOT.split(rule.text.removeprefix("!"))[0]
+    stream = UNESCAPED_DOT.split(rule.text.removeprefix("!"))[0]
     return did_you_mean([f"{stream}.{path}" for path in near_properties(rule.properties, paths)])
 
 
@@ -219,7 +174,7 @@ def _paths(streams: Iterable[Mapping[str, Any]]) -> list[Breadcrumb]:
     return [path[1::2] for stream in streams for path, _ in properties_of(stream.get("schema"))]
 
 
-def _without_effect(catalog: Mapping[str, Any], rules: Sequence[_SelectRule]) -> Iterator[str]:
+def _without_effect(catalog: Mapping[str, Any], rules: Sequence[SelectRule]) -> Iterator[str]:
     """Tell rules that name a property and yet leave out what is in it, or cannot keep it out."""
     if all(rule.properties in {(), ("*",)} for rule in rules):
         return
@@ -290,11 +245,11 @@ def _apply_schema(streams: Sequence[dict[str, Any]], rules: Mapping[str, Any]) -
         properties = stream.setdefault("schema", {"type": "object"}).setdefault("properties", {})
         for name, payload in body.items():
             wanted = [known for known in properties if fnmatchcase(known, name)]
-            if not wanted and _WILDCARD.search(name):
+            if not wanted and WILDCARD.search(name):
                 yield f"schema of '{pattern}': no property matches '{name}'.{_near_path((name,), [stream])}"
             elif not wanted and (alike := near(name, {one: one for one in properties}, cutoff=0.8)):
                 yield f"schema of '{pattern}' adds a property '{name}'.{did_you_mean(alike)}"
-            for known in wanted or ([] if _WILDCARD.search(name) else [name]):
+            for known in wanted or ([] if WILDCARD.search(name) else [name]):
                 properties[known] = copy_json(payload)
 
 
@@ -356,7 +311,7 @@ def _metadata_leaves(
 
 
 def _apply_filter(streams: Sequence[dict[str, Any]], select_filter: Sequence[str]) -> Iterator[str]:
-    rules = [_SelectRule.parse(text) for text in select_filter]
+    rules = [SelectRule.parse(text) for text in select_filter]
     wanted = [rule.stream for rule in rules if not rule.exclude]
     unwanted = [rule.stream for rule in rules if rule.exclude]
     ids = [stream_id(stream) for stream in streams]

@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+from flow_singer.errors import EXIT_INCOMPLETE, EXIT_USAGE
+from flow_singer.wording import count_of
+
 MARK_VERSION = 1
 _MARK = re.compile(rb',\s*"_flow"\s*:\s*')
 
@@ -67,6 +70,11 @@ class Trailer:
     lines: int = 0
     records: dict[str, int] | None = None
     reason: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """By which the next stage ends where this one failed: a mistake stays one, else it may be tried again."""
+        return EXIT_USAGE if self.code == EXIT_USAGE else EXIT_INCOMPLETE
 
     def to_json(self) -> dict[str, Any]:
         """The mark as a JSON object; empty fields are left out."""
@@ -244,7 +252,7 @@ def check_complete(
     if not trailer.ok:
         return trailer.reason or f"a stage before this one failed with exit code {trailer.code}"
     if trailer.lines != lines:
-        return f"{trailer.lines} lines were sent, {lines} arrived"
+        return f"{count_of(trailer.lines, 'line was', 'lines were')} sent, {lines:,} arrived"
     if records is not None and trailer.records is not None and trailer.records != records:
         return "the records that arrived are not those that were sent"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import jsonlines
 
 from flow_singer.errors import DataError, FlowError
+from flow_singer.wording import count_of
 
 
 class RejectFile:
@@ -30,9 +32,11 @@ class RejectFile:
         self.count = 0
         self._allowed = allowed
         with self._writing():
-            self._file = path.open("a", encoding="utf-8")
+            # Unbuffered, as several stages of a run may append to one file: each line is one write.
+            self._file = path.open("ab", buffering=0)
         # Escaped, as a lone surrogate has no UTF-8.
-        self._writer = jsonlines.Writer(self._file, dumps=json.dumps)
+        self._line = io.BytesIO()
+        self._writer = jsonlines.Writer(self._line, dumps=json.dumps)
         self._synced = True
 
     def add(self, line_number: int, stream: str | None, line: bytes, error: FlowError) -> None:
@@ -45,12 +49,15 @@ class RejectFile:
         entry |= _content(line)
         with self._writing():
             self._writer.write(entry)
+            self._file.write(self._line.getvalue())
+            self._line.seek(0)
+            self._line.truncate()
         self._synced = False
         self.count += 1
         if self._allowed is not None and self.count > self._allowed:
             self.sync()
             raise DataError(
-                f"{self.count} rejects, {self._allowed} are allowed. The last: {error.message}",
+                f"{count_of(self.count, 'reject')}, {count_of(self._allowed, 'is', 'are')} allowed. The last: {error.message}",
                 f"They are in {self.path}.",
             )
 
@@ -62,7 +69,6 @@ class RejectFile:
         """Make everything set aside so far durable."""
         if not self._synced:
             with self._writing():
-                self._file.flush()
                 if self.path.is_file():  # a pipe or a device has nothing to be synced
                     os.fsync(self._file.fileno())
             self._synced = True

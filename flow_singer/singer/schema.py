@@ -163,7 +163,8 @@ def _names(message: Mapping[str, Any], key: str) -> list[str]:
         or not all(isinstance(n, str) for n in names)
     ):
         raise MessageError(
-            f"The SCHEMA of stream '{message['stream']}' has {key} {names!r}, which is not a list of names."
+            f"The SCHEMA of stream '{message['stream']}' has {key} {names!r}, which is not a list of names.",
+            _ASK,
         )
     return list(names)
 

@@ -25,12 +25,12 @@ def selected_streams(catalog: Mapping[str, Any]) -> dict[str, list[str]]:
     result: dict[str, list[str]] = {}
     for stream in streams_of(catalog):
         marks = metadata_of(stream)
-        if not _stream_selected(stream, marks.get((), {})):
+        if not is_stream_selected(mark_of_stream(stream, marks)):
             continue
         known: dict[Breadcrumb, bool] = {(): True}
         for breadcrumb, property_schema in properties_of(stream.get("schema")):
-            own = {**_legacy_mark(property_schema), **marks.get(breadcrumb, {})}
-            known[breadcrumb] = _property_selected(own, parent=known[breadcrumb[:-2]])
+            own = mark_of_property(property_schema, breadcrumb, marks)
+            known[breadcrumb] = is_property_selected(own, parent=known[breadcrumb[:-2]])
         result[stream_id(stream)] = [dotted(path) for path, selected in known.items() if path and selected]
     return result
 
@@ -127,17 +127,32 @@ def _legacy_mark(schema: Any) -> dict[str, Any]:
     return {key: schema[key] for key in keys if key in schema} if isinstance(schema, Mapping) else {}
 
 
-def _stream_selected(stream: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
-    own = {**_legacy_mark(stream.get("schema")), **_legacy_mark(stream), **mark}
-    selected = _flag(own, "selected")
-    if own.get("inclusion") == "unsupported":
+def mark_of_stream(
+    stream: Mapping[str, Any], marks: Mapping[Breadcrumb, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What is said of a stream, wherever it stands; `marks` are its `metadata_of`."""
+    return {**_legacy_mark(stream.get("schema")), **_legacy_mark(stream), **marks.get((), {})}
+
+
+def mark_of_property(
+    schema: Mapping[str, Any], breadcrumb: Breadcrumb, marks: Mapping[Breadcrumb, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What is said of a property, in its schema and in the metadata of its stream."""
+    return {**_legacy_mark(schema), **marks.get(breadcrumb, {})}
+
+
+def is_stream_selected(mark: Mapping[str, Any]) -> bool:
+    """Whether a tap sends a stream of which that is said; see `selected_streams`."""
+    selected = _flag(mark, "selected")
+    if mark.get("inclusion") == "unsupported":
         return False
     if selected is not None:
         return selected
-    return own.get("inclusion") == "automatic" or _flag(own, "selected-by-default") is True
+    return mark.get("inclusion") == "automatic" or _flag(mark, "selected-by-default") is True
 
 
-def _property_selected(mark: Mapping[str, Any], *, parent: bool) -> bool:
+def is_property_selected(mark: Mapping[str, Any], *, parent: bool) -> bool:
+    """Whether a tap sends a property of which that is said; `parent`: whether it sends what it stands in."""
     if not parent or mark.get("inclusion") == "unsupported":
         return False
     if mark.get("inclusion") == "automatic":

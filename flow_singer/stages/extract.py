@@ -118,8 +118,9 @@ def run_tap(
             else:
                 logger.warning("%s cannot resume (no --state); it begins at the beginning.", tap.name)
                 bookmark = Bookmark(bookmark.state_id)
+        logger.info("%s begins%s.", tap.name, _beginning(bookmark, options))
         header = Header(
-            uuid.uuid4().hex,
+            options.run or uuid.uuid4().hex,
             tap.name,
             project.environment if project else None,
             bookmark.state_id if bookmark.value is not None else None,
@@ -146,7 +147,15 @@ def run_tap(
                 )
                 return relay.run()
         finally:
-            _keep_config(tap, config)
+            keep_config(tap, config)
+
+
+def _beginning(bookmark: Bookmark, options: TapOptions) -> str:
+    if options.limit is not None:
+        return f": at most {options.limit:,} of each stream, and no bookmark moves"
+    if bookmark.value is None:
+        return " at the beginning"
+    return f" where the bookmark {bookmark.state_id} ends" if bookmark.state_id else " where its state ends"
 
 
 def _expected(catalog: Mapping[str, Any] | None) -> set[str]:
@@ -221,8 +230,13 @@ class _Relay:
     def _relay(self) -> bool:
         """Relay to the end of the tap's stdout, or until every stream has as many records as were asked for."""
         last_shown = 0.0
-        idle = ended_silently(self._process)
-        for block in read_blocks(self._process.stdout, watch=self._out, idle=idle):
+        has_ended = ended_silently(self._process)
+
+        def rest() -> bool:
+            self._progress(self._reader)  # all that came, however long nothing more does
+            return has_ended()
+
+        for block in read_blocks(self._process.stdout, watch=self._out, idle=rest):
             for run in self._reader.push(block):
                 self._write(run)
             if self._limit is not None and self._limit.is_reached:
@@ -283,7 +297,7 @@ def _write(path: Path, document: Any) -> str:
     return str(path)
 
 
-def _keep_config(tap: PreparedPlugin, config: Path) -> None:
+def keep_config(tap: PreparedPlugin, config: Path) -> None:
     """A tap may rewrite its config (rotated tokens): put that back into the user's file, or say so."""
     changed = config_changed(config, tap.config)
     if changed is None:

@@ -114,7 +114,9 @@ class InputStream:
             return True
         return self.trailer is not None
 
-    def runs(self, *, watch: int | None = None, idle: Callable[[], bool] | None = None) -> Iterator[Run]:
+    def runs(
+        self, *, watch: int | None = None, idle: Callable[[], bool | None] | None = None
+    ) -> Iterator[Run]:
         """Yield the messages without marks; call `begin` before.
 
         Args:
@@ -176,7 +178,10 @@ class InputStream:
         lines = self.reader.line_number - (self.trailer is not None)
         reason = check_complete(self.header, self.trailer, lines, self.reader.records)
         if (reason := reason or self._cut) is not None:
-            raise _incomplete(reason)
+            error = _incomplete(reason)
+            if self.trailer is not None:
+                error.exit_code = self.trailer.exit_code
+            raise error
         if self.header is None and self.trailer is None and self.reader.line_number:
             if self._options.require_end:
                 raise IncompleteError(

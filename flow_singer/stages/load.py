@@ -53,6 +53,7 @@ def load_stream(
     package: PackageOptions,
     source: int,
     show: Callable[[str, str], None],
+    begun: Callable[[Header | None], None] = lambda _: None,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
     """Load the stream on `source`.
@@ -67,13 +68,14 @@ def load_stream(
         package: for a folder.
         source: file descriptor of the messages.
         show: gets (name, line) of what the target writes on stderr.
+        begun: gets the mark that the stream begins with, None where it has none.
         progress: called about twice a second.
 
     Raises:
         FlowError: see `errors.py`; nothing half-written stands in the place of something good.
     """
     if is_folder(target):
-        return _load_package(workspace, target, options, package, source, progress)
+        return _load_package(workspace, target, options, package, source, begun, progress)
     prepared = prepare(target, "loaders", workspace.project, config=config, environ=workspace.environ)
     options = _with_rejects(prepared, options)
     stream = InputStream(source, options)
@@ -82,6 +84,7 @@ def load_stream(
             stack.enter_context(run_lock(workspace.store.lock_folder, state_id))
         stream.begin()
         header = stream.header
+        begun(header)
         prepared = _as_settings(_with_upstream(prepared, workspace, header, config), options)
         bookmark = state_id or _bookmark_of(workspace, header, target)
         _refuse_gap(header, bookmark, target)
@@ -182,6 +185,7 @@ def _load_package(
     options: LoadOptions,
     package: PackageOptions,
     source: int,
+    begun: Callable[[Header | None], None],
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
     from flow_singer.tabular.parallel import ParallelDecoder
@@ -209,6 +213,7 @@ def _load_package(
         )
         stream.begin()
         header = stream.header
+        begun(header)
         if header is not None and (header.state_id is not None or header.resumed):
             source_of = f"the bookmark {header.state_id}" if header.state_id else "a state in a file"
             raise ConfigError(

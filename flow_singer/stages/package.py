@@ -84,7 +84,7 @@ def load_into_package(
             batch_paths=batch_paths,
         )
         with contextlib.closing(loader):
-            for run in stream.runs():
+            for run in stream.runs(idle=lambda: progress(stream.reader)):
                 loader.handle(run)
                 if (now := time.monotonic()) - shown > 0.5:
                     shown = now
@@ -93,6 +93,8 @@ def load_into_package(
             loader.flush()
         if rejects is not None:
             rejects.sync()
+        doing = "checking it with frictionless" if check else "putting it in its place"
+        logger.info("%s: %s", target, doing, extra={"activity": "live"})
         published = writer.publish(check=check)
     return LoadResult(
         dict(published.records),

@@ -205,4 +205,7 @@ def _listen(descriptor: int, report: StageReport) -> None:
     with os.fdopen(descriptor, "rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):  # else the stage was killed in the middle of it
-                report.fields.update(json.loads(line))
+                said = json.loads(line)
+                if "records" in said:  # what it was doing before is over
+                    report.fields.pop("activity", None)
+                report.fields.update(said)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 
-from flow_singer.errors import TapError
+from flow_singer.errors import EXIT_USAGE, TapError
+from flow_singer.plugins.complaints import is_mistake_in_settings
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.process.processes import Process, describe_end
 from flow_singer.project.masking import mask
+from flow_singer.wording import count_of
 
 LINGER_S = 60.0
 """How long a tap may run on after it has closed its stdout."""
@@ -39,16 +41,19 @@ def wait_for_end(process: Process, tap: PreparedPlugin, records: dict[str, int])
 
 def _failure(code: int, process: Process, tap: PreparedPlugin, records: dict[str, int]) -> TapError:
     last = next(reversed(records), None)
-    after = f" after {sum(records.values())} records" if records else " before its first record"
+    after = f" after {count_of(sum(records.values()), 'record')}" if records else " before its first record"
     after += f", the last of stream '{last}'" if last else ""
     said = [line for line in process.last_lines if line.strip()]
     words = f' Its last line was: "{mask(said[-1], tap.secrets)[:300]}"' if said else ""
     prefix = tap.name.upper().replace("-", "_")
-    return TapError(
+    error = TapError(
         f"{tap.name} {describe_end(code)}{after}.{words}",
         f"Its settings come from meltano.yml, .env, variables {prefix}_* and --config. "
         "Bookmarks stay where the data is safe.",
     )
+    if is_mistake_in_settings(code, said):
+        error.exit_code = EXIT_USAGE
+    return error
 
 
 def stop_tap(process: Process, *, mute: bool = False) -> None:

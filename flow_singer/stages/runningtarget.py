@@ -14,7 +14,8 @@ import select
 import sys
 import threading
 
-from flow_singer.errors import EXIT_INCOMPLETE, EXIT_REJECTS, BusyError, TargetError
+from flow_singer.errors import EXIT_INCOMPLETE, EXIT_REJECTS, EXIT_USAGE, BusyError, TargetError
+from flow_singer.plugins.complaints import is_mistake_in_settings
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.process.pipes import write_all
 from flow_singer.process.processes import Process, describe_end
@@ -125,7 +126,10 @@ class RunningTarget:
             self._process.kill()
         self._join()
         if code is None:
-            return TargetError(f"{self._plugin.name} closed its stdin but still ran; it was killed.")
+            return TargetError(
+                f"{self._plugin.name} closed its stdin but still ran; it was killed.",
+                "Look at what it wrote above; the next run resumes from the last bookmark it confirmed.",
+            )
         if code:
             return self._failure(code)
         return TargetError(
@@ -168,10 +172,13 @@ class RunningTarget:
                 f"{self._plugin.name} did not load: another run has what it would write.",
                 "Its message above names that run; run again when it has ended.",
             )
-        return TargetError(
+        error = TargetError(
             f"{self._plugin.name} {describe_end(code)}.{words}",
             "The next run resumes from the last bookmark it confirmed.",
         )
+        if is_mistake_in_settings(code, said):
+            error.exit_code = EXIT_USAGE
+        return error
 
 
 def _look_into_pipe(descriptor: int) -> io.FileIO:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import ConfigError
-from flow_singer.plugins.builds import build_key
-from flow_singer.plugins.discovery import cached_catalog, catalog_key, discover, keep_catalog
+from flow_singer.nearnames import listed
 from flow_singer.plugins.prepare import PreparedPlugin
-from flow_singer.singer.catalog import apply_filter, apply_rules, extend_select
+from flow_singer.singer.catalog import CatalogResult, apply_filter, apply_rules, extend_select
 from flow_singer.singer.selection import selected_streams
+from flow_singer.stages.keptcatalog import discovered_catalog
 from flow_singer.stages.tapoptions import TapOptions
 
 logger = logging.getLogger(__name__)
@@ -50,24 +50,18 @@ def make_catalog(
     if not able & {"catalog", "properties"}:
         _refuse_idle(tap, options)
         return None
-    select = extend_select(tap.extras.get("select") or ["*.*"], list(options.select))
-    select_filter = tap.extras.get("select_filter") or []
     given = options.catalog or _own_catalog(tap, root, options)
     if given:
-        result = apply_filter(_read_catalog(given), select_filter)
+        result = apply_filter(read_catalog(given), tap.extras.get("select_filter") or [])
     elif "discover" not in able:
         raise ConfigError(
             f"{tap.name} cannot discover its catalog, and none was given.", "Give one with --catalog FILE."
         )
     else:
-        result = apply_rules(
-            _discovered(tap, config, cache, options, relay),
-            select=select,
-            select_filter=select_filter,
-            metadata=tap.extras.get("metadata"),
-            schema=tap.extras.get("schema"),
-        )
-    streams = ", ".join(_stream_ids(result.catalog)) or "none"
+        refresh = options.refresh_catalog or options.full_refresh
+        content = discovered_catalog(tap, config, cache, relay, refresh=refresh)
+        result = rule_catalog(tap.extras, json.loads(content), options.select)
+    streams = listed(stream_ids(result.catalog), f"flow select {tap.name} --list")
     if wrong := [why for rule, why in result.unmatched.items() if rule in options.select]:
         said = " ".join(why.replace("select rule", "--select", 1) for why in wrong)
         raise ConfigError(f"{tap.name}: {said}", f"It has: {streams}.")
@@ -79,6 +73,36 @@ def make_catalog(
             f"It has: {streams}. Select some with --select 'STREAM.*' or in meltano.yml.",
         )
     return result.catalog
+
+
+def rule_catalog(
+    extras: Mapping[str, Any], catalog: Mapping[str, Any], select: Sequence[str] = ()
+) -> CatalogResult:
+    """Apply the rules of a project to a discovered catalog.
+
+    Args:
+        extras: the tap's.
+        catalog: as it was discovered.
+        select: rules of the command line; see `extend_select`.
+
+    Raises:
+        ConfigError: the catalog or a rule has a wrong shape.
+    """
+    return apply_rules(catalog, **rules_of(extras, select))
+
+
+def rules_of(extras: Mapping[str, Any], select: Sequence[str] = ()) -> dict[str, Any]:
+    """The arguments of `apply_rules`: what a project says, with the rules of the command line."""
+    return {
+        "select": extend_select(extras.get("select") or DEFAULT_SELECT, list(select)),
+        "select_filter": extras.get("select_filter") or [],
+        "metadata": extras.get("metadata"),
+        "schema": extras.get("schema"),
+    }
+
+
+DEFAULT_SELECT = ["*.*"]
+"""The rules of a tap that has none."""
 
 
 def _refuse_idle(tap: PreparedPlugin, options: TapOptions) -> None:
@@ -96,7 +120,7 @@ def _refuse_idle(tap: PreparedPlugin, options: TapOptions) -> None:
 
 def _rules(tap: PreparedPlugin, *names: str) -> list[str]:
     """Which of these extras the project has set."""
-    return [name for name in names if tap.extras.get(name) not in (None, [], {}, ["*.*"])]
+    return [name for name in names if tap.extras.get(name) not in (None, [], {}, DEFAULT_SELECT)]
 
 
 def _own_catalog(tap: PreparedPlugin, root: Path | None, options: TapOptions) -> Path | None:
@@ -114,43 +138,23 @@ def _own_catalog(tap: PreparedPlugin, root: Path | None, options: TapOptions) ->
     return (root or Path()) / str(file)
 
 
-def _stream_ids(catalog: Mapping[str, Any]) -> list[str]:
+def stream_ids(catalog: Mapping[str, Any]) -> list[str]:
+    """The ids of a catalog's streams."""
     return [str(one.get("tap_stream_id", one.get("stream"))) for one in catalog["streams"]]
 
 
-def _read_catalog(path: Path) -> dict[str, Any]:
+def read_catalog(path: Path) -> dict[str, Any]:
+    """Read a catalog that a person wrote; ConfigError where it is none."""
     try:
         catalog = json.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise ConfigError(f"Cannot read the catalog {path}: {exc.strerror}.") from exc
+        raise ConfigError(
+            f"Cannot read the catalog {path}: {exc.strerror}.", "Name a file that holds a catalog."
+        ) from exc
     except (ValueError, RecursionError) as exc:
-        raise ConfigError(f"The catalog {path} is not JSON: {exc}.") from exc
+        raise ConfigError(
+            f"The catalog {path} is not JSON: {exc}.", "Correct it, or discover it anew: leave --catalog out."
+        ) from exc
     if not isinstance(catalog, dict):
         raise ConfigError(f"The catalog {path} is not a JSON object.", 'For example: {"streams": []}.')
     return catalog
-
-
-def _discovered(
-    tap: PreparedPlugin, config: Path, cache: Path, options: TapOptions, relay: Callable[[str], None]
-) -> dict[str, Any]:
-    build = build_key(tap.found)
-    usable = build is not None and tap.extras.get("use_cached_catalog", True) is not False
-    key = catalog_key(tap.config, tap.extras.get("schema"), tap.extras.get("metadata"), build)
-    if usable and not (options.refresh_catalog or options.full_refresh):
-        kept = cached_catalog(cache, key)
-        if kept is not None:
-            logger.info(
-                "%s: catalog of %s ago (--refresh-catalog discovers anew).", tap.name, _age(kept.age_s)
-            )
-            return dict(json.loads(kept.content))
-    catalog = discover(tap.found, config=config, env=tap.env, relay=relay, secrets=tap.secrets)
-    if usable:
-        keep_catalog(cache, key, catalog)
-    return dict(json.loads(catalog))
-
-
-def _age(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"

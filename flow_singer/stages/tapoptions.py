@@ -21,6 +21,7 @@ class TapOptions:
         refresh_catalog: discover anew.
         limit: end after this many records of each stream; no STATE is written.
         forward_noise: send lines that are no messages to stderr.
+        run: the id of the run; one is made where it is None.
     """
 
     plain: bool = False
@@ -32,3 +33,4 @@ class TapOptions:
     refresh_catalog: bool = False
     limit: int | None = None
     forward_noise: bool = False
+    run: str | None = None

@@ -15,7 +15,8 @@ from flow_singer.errors import ConfigError
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.project.meltanofile import Project
 from flow_singer.stages.tapoptions import TapOptions
-from flow_singer.state.documents import StateDocument, StateStore, is_empty, unwrap, why_no_state
+from flow_singer.state.documents import StateStore, why_no_state
+from flow_singer.state.statevalues import EXPECTED, read_state_text
 
 logger = logging.getLogger(__name__)
 
@@ -112,28 +113,16 @@ def _sound(store: StateStore, state_id: str) -> bytes | None:
 
 
 def _read_state(path: Path, name: str) -> bytes | None:
-    """The state in a file: as taps write it, or as Meltano keeps it; None where it says nothing."""
-    hint = 'Expected a JSON object such as {"bookmarks": ...}.'
+    """The state in a file; None where it says nothing."""
     try:
         text = path.read_bytes()
-        document = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        msgspec.json.decode(text)  # what lies inside, which is looked at later
     except OSError as exc:
         raise ConfigError(f"Cannot read {name}: {exc.strerror}.", "Name a file that holds a state.") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ConfigError(f"{name} is no state: {exc}.", hint) from exc
-    value: bytes | None = text.strip()
-    if document and document.keys() <= {"completed", "partial"}:  # the file of a bookmark
-        value = StateDocument(
-            *(unwrap(bytes(document.get(key, b"{}"))) for key in StateDocument._fields)
-        ).value
-    elif "singer_state" in document:
-        value = bytes(document["singer_state"])
-    if value is None or is_empty(value):
+    if not text.strip():
+        raise ConfigError(f"{name} is empty.", f"{EXPECTED} To begin at the beginning, leave it out.")
+    value = read_state_text(text, name)
+    if value is None:
         logger.warning("%s is empty: the tap begins at the beginning.", name)
-        return None
-    if why := why_no_state(value):
-        raise ConfigError(f"{name} is no state: it is {why}.", hint)
     return value
 
 

@@ -5,6 +5,7 @@ A target prints a STATE when everything before it is safe; only then it becomes 
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import time
 import uuid
@@ -25,6 +26,8 @@ from flow_singer.stages.bookmarkwriter import BookmarkWriter
 from flow_singer.stages.incomplete import may_commit
 from flow_singer.stages.inputstream import InputStream, LoadOptions
 from flow_singer.stages.runningtarget import RunningTarget
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -116,6 +119,7 @@ class _Feed:
         self._target.start_reading()
         try:
             incomplete = self._feed()
+            logger.info("%s has everything and ends", self._plugin.name, extra={"activity": "live"})
             code = self._target.end(expected=EXIT_INCOMPLETE if self._target.is_ours and incomplete else 0)
             if incomplete is not None:
                 raise incomplete
@@ -158,7 +162,7 @@ class _Feed:
 
     def _write_runs(self) -> None:
         last_shown = 0.0
-        for run in self._stream.runs(watch=self._target.stdin, idle=self._target.check):
+        for run in self._stream.runs(watch=self._target.stdin, idle=self._rest):
             if run.type == "STATE":
                 self._bookmarks.expect(run.data)
             self._write(run)
@@ -166,6 +170,11 @@ class _Feed:
             if (now := time.monotonic()) - last_shown > 0.5:
                 last_shown = now
                 self._progress(self._stream.reader)
+
+    def _rest(self) -> bool:
+        """While nothing comes: show all that came, and look whether the target lives."""
+        self._progress(self._stream.reader)
+        return self._target.check()
 
     def _write(self, run: Run) -> None:
         match run.type:

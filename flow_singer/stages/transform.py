@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from flow_singer.transforms.missed import describe_missed
 from flow_singer.transforms.raised import readable
 from flow_singer.transforms.transformer import Transformer
 from flow_singer.transforms.waitingrecords import Limits
+from flow_singer.wording import count_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class TransformOptions:
         strict: whether a function whose stream never came is an error; None decides it as `supervised` says.
         supervised: whether the run has one verdict for all stages. Then such a function is an error where any
             stream came; else only where no function of its file met a stream.
+        debug: each function is called once for each row, so that a breakpoint is met once: no split check, and no
+            search for the row that makes it fail.
         batch_paths: see [`Transformer`][flow_singer.transforms.transformer.Transformer].
     """
 
@@ -53,6 +56,7 @@ class TransformOptions:
     forward_noise: bool = False
     strict: bool | None = None
     supervised: bool = False
+    debug: bool = False
     batch_paths: BatchPaths | None = None
 
 
@@ -102,6 +106,8 @@ def _transform(
     progress: Callable[[Transformer], None],
 ) -> TransformResult:
     functions = [load_functions(spec) for spec in specs]
+    if options.debug:
+        functions = [[replace(one, once=True, check_split=False) for one in found] for found in functions]
     rejects = None if options.reject is None else RejectFile(options.reject, options.max_rejects)
     header = None if options.plain else Header(uuid.uuid4().hex)
     last_out = MessageWriter(
@@ -180,7 +186,16 @@ class _Chain:
             self._ticked = now
             for transformer in self.transformers:
                 transformer.tick()
+            self._tell_kept("wait for the end")
         return False
+
+    def _tell_kept(self, doing: str) -> None:
+        """Show that rows which wait for all others come in, and that a function works on them."""
+        kept = [transformer.waiting.kept_rows for transformer in self.transformers]
+        rows, on_disk = (sum(numbers) for numbers in zip(*kept, strict=True))
+        if rows:
+            place = f" ({on_disk / 1e6:,.1f} MB on disk)" if on_disk else ""
+            logger.info("%s %s%s", count_of(rows, "row"), doing, place, extra={"activity": "live"})
 
     def finish(self, options: TransformOptions) -> None:
         """End each in turn, so that what one holds back still goes through the next.
@@ -210,17 +225,22 @@ class _Chain:
                     )
             absent |= _absent(transformer, absent)
             _report_missed(transformer, absent, options, is_complete=reason is None)
+            self._tell_kept("go to their functions")
             transformer.finish(complete=reason is None)
+            logger.info("", extra={"activity": "live"})
             for notice in transformer.notices:
                 logger.warning("%s", notice)
             writer.records = transformer.records_written
             if position < len(self.transformers) - 1:
                 writer.finish(ok=reason is None, code=75 if reason else 0, reason=reason)
         if reason is not None:
-            raise IncompleteError(
+            error = IncompleteError(
                 f"The stream is incomplete: {reason.removesuffix('.')}.",
                 "Mend the stage before this one and run again.",
             )
+            if (trailer := self.transformers[0].trailer) is not None:
+                error.exit_code = trailer.exit_code
+            raise error
         if self._writers[-1].lines or self.transformers[0].lines_read:
             self._writers[-1].finish(ok=True)
 
@@ -264,7 +284,7 @@ def _report_missed(
     """Warn of functions whose stream never came, or refuse them."""
     functions, met = transformer.functions, transformer.streams_met
     missed = transformer.unused_functions(absent)
-    if not missed:
+    if not missed or not (met or transformer.header):  # of no input at all the next stage tells
         return
     stops = options.strict
     if stops is None:

@@ -45,8 +45,8 @@ def open_store(project: Project | None, *, environ: Mapping[str, str], cwd: Path
         )
     raise ConfigError(
         f"The state backend {scheme!r} is not supported yet.",
-        "Set state_backend.uri to systemdb or file:///FOLDER, and bring the bookmarks over with"
-        " `meltano state get` and `meltano state set`.",
+        "Set state_backend.uri to systemdb or file:///FOLDER, and bring the bookmarks over: meltano state get ID,"
+        " then flow state set ID.",
     )
 
 

@@ -145,6 +145,25 @@ class StateStore(Protocol):
     def list(self, pattern: str | None = None) -> tuple[str, ...]:
         """Return the ids of all bookmarks, sorted; `pattern` is a glob such as `dev:*`."""
 
+    def read_all(self, pattern: str | None = None) -> tuple[KeptBookmark, ...]:
+        """Return all bookmarks, sorted by id; one that cannot be read is there with its problem."""
+
+
+class KeptBookmark(NamedTuple):
+    """A bookmark as it is found in a store.
+
+    Attributes:
+        state_id: its name.
+        value: what to resume from; None where it is empty, or cannot be read.
+        saved_at: when it was last written, as far as the store knows.
+        problem: why it cannot be read.
+    """
+
+    state_id: str
+    value: RawState | None
+    saved_at: datetime | None = None
+    problem: str | None = None
+
 
 class StateDocument(NamedTuple):
     """A bookmark as Meltano keeps it: the state of completed runs, and what full refreshes laid over it."""
@@ -188,14 +207,17 @@ def storable(state_id: str, value: RawState) -> RawState | None:
 
     checked_id(state_id)
     if is_empty(value):
-        logger.info("The bookmark %s stays as it is: the new state is empty", state_id)
+        logger.info("The bookmark %s stays as it is: the new state is empty.", state_id)
         return None
     try:
         value.decode()
         msgspec.json.decode(value, type=msgspec.Raw)
     except (UnicodeDecodeError, msgspec.DecodeError) as exc:
         shown = value[:200].decode(errors="backslashreplace")
-        raise DataError(f"The state for {state_id} is not JSON ({exc}): {shown}") from exc
+        raise DataError(
+            f"The state for {state_id} is not JSON ({exc}): {shown}",
+            "A target must print the value of a STATE message, and nothing else, on stdout.",
+        ) from exc
     if why := why_no_state(value):
         raise DataError(
             f"The state for {state_id} is {why}.",
@@ -220,8 +242,11 @@ def unusable(file: Path, error: OSError) -> ConfigError:
     )
 
 
+_OF_RUNS = "Wait for it or stop it; --force runs all the same; another --state-id has its own bookmark."
+
+
 @contextlib.contextmanager
-def run_lock(folder: Path, state_id: str) -> Iterator[None]:
+def run_lock(folder: Path, state_id: str, *, hint: str = _OF_RUNS) -> Iterator[None]:
     """Keep a second run off the same bookmark until the block ends.
 
     The kernel drops the lock with its process, so none is ever left behind by a kill.
@@ -229,6 +254,7 @@ def run_lock(folder: Path, state_id: str) -> Iterator[None]:
     Args:
         folder: where lock files are kept (made where missing): `StateStore.lock_folder`.
         state_id: the bookmark.
+        hint: what to do where another run has it.
 
     Raises:
         ConfigError: another run has it; names its process and host.
@@ -241,7 +267,7 @@ def run_lock(folder: Path, state_id: str) -> Iterator[None]:
             lock.seek(0)
             raise ConfigError(
                 f"Another run of {state_id} is under way ({lock.read().strip() or 'just started'}).",
-                "Wait for it or stop it; --force runs all the same; another --state-id has its own bookmark.",
+                hint,
             ) from exc
         lock.truncate(0)
         lock.write(

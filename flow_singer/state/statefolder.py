@@ -13,7 +13,16 @@ from pathlib import Path
 
 from flow_singer.errors import ConfigError
 from flow_singer.files import write_atomic
-from flow_singer.state.documents import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
+from flow_singer.state.documents import (
+    KeptBookmark,
+    RawState,
+    StateDocument,
+    checked_id,
+    storable,
+    unusable,
+    unwrap,
+    wrap,
+)
 
 
 class FolderStore:
@@ -63,6 +72,20 @@ class FolderStore:
         """See `StateStore.list`."""
         ids = (file.parent.name for file in self.folder.glob("*/state.json"))
         return tuple(sorted(id_ for id_ in ids if pattern is None or fnmatchcase(id_, pattern)))
+
+    def read_all(self, pattern: str | None = None) -> tuple[KeptBookmark, ...]:
+        """See `StateStore.read_all`."""
+        return tuple(self._kept(state_id) for state_id in self.list(pattern))
+
+    def _kept(self, state_id: str) -> KeptBookmark:
+        try:
+            value = self._read(state_id).value
+        except ConfigError as error:
+            return KeptBookmark(state_id, None, problem=error.message)
+        with contextlib.suppress(OSError):  # cleared meanwhile
+            written = self._file(state_id).stat().st_mtime
+            return KeptBookmark(state_id, value, datetime.fromtimestamp(written, UTC))
+        return KeptBookmark(state_id, value)
 
     def _file(self, state_id: str) -> Path:
         return self.folder / checked_id(state_id) / "state.json"

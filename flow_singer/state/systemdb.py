@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from flow_singer.errors import ConfigError
-from flow_singer.state.documents import RawState, StateDocument, checked_id, storable, unusable, unwrap, wrap
+from flow_singer.state.documents import (
+    KeptBookmark,
+    RawState,
+    StateDocument,
+    checked_id,
+    storable,
+    unusable,
+    unwrap,
+    wrap,
+)
 
 # The tables of Meltano 4.4 and the head of its migrations; a file that has them opens in Meltano as its own.
 _SYSTEM_DATABASE = """
@@ -101,14 +110,40 @@ class SqliteStore:
             ids = [str(row[0]) for row in database.execute("SELECT state_id FROM state")]
         return tuple(sorted(id_ for id_ in ids if pattern is None or fnmatchcase(id_, pattern)))
 
-    def _read(self, database: sqlite3.Connection, state_id: str) -> StateDocument:
-        import msgspec
+    def read_all(self, pattern: str | None = None) -> tuple[KeptBookmark, ...]:
+        """See `StateStore.read_all`."""
+        if not self.path.exists():
+            return ()
+        with self._connect() as database:
+            rows = database.execute(
+                "SELECT state_id, updated_at, completed_state, partial_state FROM state ORDER BY state_id"
+            ).fetchall()
+        return tuple(
+            self._kept(str(row[0]), row[1], row[2:])
+            for row in rows
+            if pattern is None or fnmatchcase(str(row[0]), pattern)
+        )
 
+    def _kept(self, state_id: str, updated_at: object, cells: Sequence[object]) -> KeptBookmark:
+        try:
+            value = self._document(state_id, cells).value
+        except ConfigError as error:
+            return KeptBookmark(state_id, None, problem=error.message)
+        with contextlib.suppress(ValueError):  # Meltano 4.4: UTC, without saying so
+            return KeptBookmark(state_id, value, datetime.fromisoformat(str(updated_at)).replace(tzinfo=UTC))
+        return KeptBookmark(state_id, value)
+
+    def _read(self, database: sqlite3.Connection, state_id: str) -> StateDocument:
         row = database.execute(
             "SELECT completed_state, partial_state FROM state WHERE state_id = ?", (state_id,)
         ).fetchone()
+        return self._document(state_id, row or ())
+
+    def _document(self, state_id: str, cells: Sequence[object]) -> StateDocument:
+        import msgspec
+
         try:
-            return StateDocument(*(unwrap(_bytes(text)) for text in row or ()))
+            return StateDocument(*(unwrap(_bytes(text)) for text in cells))
         except (msgspec.DecodeError, UnicodeError, RecursionError, AttributeError) as exc:
             raise ConfigError(
                 f"The bookmark {state_id} in {self.path} is not JSON: {exc}.",

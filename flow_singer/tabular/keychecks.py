@@ -14,6 +14,7 @@ from flow_singer.errors import TransformError
 from flow_singer.tabular.batch import Batch, json_texts
 from flow_singer.tabular.outputcolumns import Cells, OutputRows
 from flow_singer.tabular.outputschema import OutputSchema
+from flow_singer.wording import count_of
 
 
 def check_keys(rows: OutputRows, output: OutputSchema) -> None:
@@ -46,7 +47,7 @@ def check_keys(rows: OutputRows, output: OutputSchema) -> None:
         nulls = [row for row, null in enumerate(fresh.to_pylist()) if null]
         if nulls:
             raise TransformError(
-                f"stream '{stream}': key column '{name}' is null in {len(nulls)} rows of the result, "
+                f"stream '{stream}': key column '{name}' is null in {count_of(len(nulls), 'row')} of the result, "
                 f"first in row {nulls[0]} (from 0).",
                 "Fill it or drop these rows in the function.",
             )
@@ -66,8 +67,8 @@ def check_unique(stream: str, key: Sequence[str], cells: Mapping[str, Cells], ba
     if len(repeated) > len(known):
         named = ", ".join(f"{name} {texts[name][repeated[0]].as_py()}" for name in key)
         raise TransformError(
-            f"stream '{stream}': {len(repeated)} rows of the result repeat the key of an earlier row, "
-            f"first row {repeated[0]} (from 0): {named}.",
+            f"stream '{stream}': the key of an earlier row comes again in {count_of(len(repeated), 'row')}"
+            f" of the result, first in row {repeated[0]} (from 0): {named}.",
             "A target would keep only the last of them. Name the key that tells them apart: key=[...].",
         )
 

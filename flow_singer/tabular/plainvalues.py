@@ -15,6 +15,7 @@ import pandas as pd
 
 from flow_singer.errors import TransformError
 from flow_singer.tabular.jsonvalues import WrittenFloat
+from flow_singer.wording import type_name
 
 
 def encode_each(cells: Sequence[Any]) -> tuple[list[str | None], set[str], set[str | None]]:
@@ -104,7 +105,7 @@ def plain_value(cell: Any) -> Any:
     if hasattr(cell, "hex") and hasattr(cell, "int"):
         return str(cell)  # uuid.UUID
     raise TransformError(
-        f"A cell holds {type(cell).__module__}.{type(cell).__qualname__}, which has no JSON form.",
+        f"A cell holds a value of type {type_name(cell)}, which has no JSON form.",
         "Return text, numbers, booleans, dates, lists or dicts.",
     )
 
@@ -119,7 +120,10 @@ def json_hook(value: Any) -> Any:
     if isinstance(plain, datetime):  # of pandas
         return _utc_text(plain)
     if plain is value:
-        raise TransformError(f"{type(value).__qualname__} has no JSON form.")
+        raise TransformError(
+            f"A cell holds a value of type {type_name(value)}, which has no JSON form.",
+            "Return text, numbers, booleans, dates, lists or dicts.",
+        )
     return plain
 
 

@@ -165,7 +165,10 @@ def _decode_carefully(
         raise bad_line(number, text, "not a RECORD message")
     record = message.get("record")
     if not isinstance(record, dict):
-        raise RecordError(f"Line {number}: 'record' is not an object: {excerpt(text)}")
+        raise RecordError(
+            f"Line {number}: 'record' is not an object: {excerpt(text)}",
+            "Tell the tap's authors, or set such records aside with --reject FILE.",
+        )
     beside = {k: json.dumps(v) for k, v in message.items() if k not in ("type", "stream", "record")}
     return Message("RECORD", message["stream"], record), beside
 

@@ -7,6 +7,7 @@ again as if for the first time.
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pandas as pd
 
 from flow_singer.errors import FlowError, TransformError
+from flow_singer.nearnames import did_you_mean, near_names
+from flow_singer.process.interrupts import Interrupted
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.frames import to_frame
 from flow_singer.tabular.resulttable import table_of
@@ -26,6 +29,7 @@ from flow_singer.transforms.raised import (
     deliver,
     describe_exception,
     error_line,
+    has_left_debugger,
     interruption_behind,
     readable,
 )
@@ -72,7 +76,7 @@ def call_on_batch(
         except ForgottenReturnError as failure:
             raise _located(failure, part, None) from None
         except TransformError as failure:
-            bad = _find_row(function, part)
+            bad = None if function.once or has_left_debugger(failure) else _find_row(function, part)
             if bad is None or reject is None:
                 raise _located(failure, part, bad) from failure.__cause__
             reject(part, bad, failure)
@@ -112,6 +116,8 @@ def calling(function: StreamFunction, stream: str, columns: list[str]) -> Iterat
     except BaseException as exc:
         if interruption := interruption_behind(exc):
             raise interruption from None
+        if function.once and has_left_debugger(exc):
+            raise Interrupted(signal.SIGINT) from None
         raise function_error(exc, function, stream, columns) from exc
     finally:
         end_child(function.where)
@@ -123,19 +129,40 @@ def function_error(
 ) -> TransformError:
     """The error for an exception in a user's function; one that is Flow's own is that already."""
     if isinstance(exc, TransformError) and not error_line(exc, function.path):
-        return exc
+        return naming(function, exc)
     where = next(filter(None, (error_line(one, function.path) for one in chain_of(exc))), "")
     reason = describe_exception(exc).removesuffix(".")
     shown = readable(", ".join(map(str, columns[:30])) + (", …" if len(columns) > 30 else ""))
     hint = None
     if isinstance(exc, KeyError):
-        hint = f"Is the column selected, and spelt as in the SCHEMA? Its columns are: {shown}."
+        near = near_names(
+            str(exc.args[0]) if exc.args else "", [one for one in columns if isinstance(one, str)]
+        )
+        meant = (
+            did_you_mean([repr(one) for one in near[:2]])
+            or "Is the column selected, and spelt as in the SCHEMA?"
+        )
+        hint = readable(f"{meant} Its columns are: {shown}.")
         if function.columns is not None:
             hint = f"It sees what its columns=[...] names, and the key: {shown}."
+    elif (
+        isinstance(exc, TypeError) and not where and len(function.streams) == 1 and function.mode != "package"
+    ):
+        hint = f"It is called with one argument: def {function.name}({'record' if function.mode == 'rows' else 'df'})"
+    elif has_left_debugger(exc):
+        reason = "breakpoint() has no terminal here"
+        hint = f"Write the messages to a file, then: flow transform --debug {function.path.name} < messages.jsonl"
     return TransformError(
         f"{function.path.name}{where}, function '{function.name}', stream '{stream}': {reason}.",
         hint or f"Columns: {shown}.",
     )
+
+
+def naming(function: StreamFunction, error: TransformError) -> TransformError:
+    """The error with the function in front, unless it names that already."""
+    if type(error) is not TransformError or function.path.name in error.message:
+        return error
+    return TransformError(f"{function.where}: {error.message}", error.hint)
 
 
 def _located(failure: TransformError, batch: Batch, row: int | None) -> TransformError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import glob
 import importlib.util
 import inspect
 import os
@@ -22,6 +23,7 @@ from types import CodeType, FunctionType
 from typing import Any, Literal, TypeVar
 
 from flow_singer.errors import ConfigError, TransformError
+from flow_singer.nearnames import did_you_mean, near_names
 from flow_singer.transforms.forks import end_child
 from flow_singer.transforms.raised import (
     deliver,
@@ -30,6 +32,7 @@ from flow_singer.transforms.raised import (
     interruption_behind,
     readable,
 )
+from flow_singer.wording import count_of
 
 Mode = Literal["batch", "rows", "whole", "package"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -143,6 +146,7 @@ class StreamFunction:
         line: the line of its `def`.
         serves: whether the rest of the file uses it.
         fits: whether it can be called with one frame for each of its streams.
+        once: whether it must not be called again on rows that it has seen, as somebody debugs it.
     """
 
     call: Callable[..., Any]
@@ -160,6 +164,7 @@ class StreamFunction:
     line: int
     serves: bool = False
     fits: bool = True
+    once: bool = False
 
     @property
     def is_for_streams(self) -> bool:
@@ -198,10 +203,7 @@ def load_functions(spec: str) -> list[StreamFunction]:
         ConfigError: no such file, or no such function in it.
         TransformError: the file cannot be imported, or has no usable function.
     """
-    name, _, wanted = spec.rpartition(":") if re.search(r"\.py:\w+$", spec) else (spec, "", "")
-    path = Path(name)
-    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
-        raise ConfigError(f"No such file: {name}.", "Give the path of a Python file with your functions.")
+    path, wanted = split_spec(spec)
     module = _import(path)
     file = _File(path)
     functions = [
@@ -226,6 +228,24 @@ def load_functions(spec: str) -> list[StreamFunction]:
             "Define one named like a stream, for example: def issues(df): return df",
         )
     return functions
+
+
+def split_spec(spec: str) -> tuple[Path, str]:
+    """Split `file.py:function`; the function is empty where none is named.
+
+    Raises:
+        ConfigError: there is no such file; names those beside it that are named almost so.
+    """
+    name, _, wanted = spec.rpartition(":") if re.search(r"\.py:\w+$", spec) else (spec, "", "")
+    if not os.path.isfile(name):  # unlike Path.is_file, False for a name that is too long
+        folder, last = os.path.split(name)
+        beside = glob.glob("*.py", root_dir=folder or ".")
+        near = [os.path.join(folder, one) for one in near_names(last, beside)]
+        raise ConfigError(
+            f"No such file: {name}.",
+            did_you_mean(near) or "Give the path of a Python file with your functions.",
+        )
+    return Path(name), wanted
 
 
 def _import(path: Path) -> Any:
@@ -357,7 +377,8 @@ def _describe(value: Callable[..., Any], path: Path, name: str, file: _File) -> 
     expected = max(1, len(options.streams))
     if declared and len(parameters) != expected and not _takes_any(value):
         raise TransformError(
-            f"{function.where} has {len(parameters)} parameters, but it is declared for {expected} stream(s).",
+            f"{function.where} has {count_of(len(parameters), 'parameter')},"
+            f" but it is declared for {count_of(expected, 'stream')}.",
             "Give it one parameter for each stream that @transform names.",
         )
     return function

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from flow_singer.tabular.outputstream import OutputStream
 from flow_singer.transforms.functions import StreamFunction
+from flow_singer.wording import count_of
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Notices:
         """All that is to be said."""
         outputs = list(outputs)
         dropped = [
-            f"Stream '{stream}': {_records(count)} dropped by {where}."
+            f"Stream '{stream}': {count_of(count, 'record')} dropped by {where}."
             for (stream, where), count in self._dropped.items()
         ]
         unreadable = [
@@ -54,13 +55,9 @@ class Notices:
             for name, count in columns.items()
         ]
         not_finite = [
-            f"Stream '{output.name}', column '{name}': {count} infinite values written as null."
+            f"Stream '{output.name}', column '{name}': {count_of(count, 'infinite value')} written as null."
             for output in outputs
             for name, count in output.not_finite.items()
         ]
         notes = [note for output in outputs for note in output.notes]
         return [*self.said, *dropped, *unreadable, *not_finite, *notes]
-
-
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count} records"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,3 +58,9 @@ def deliver() -> None:
 def interruption_behind(exc: BaseException) -> Interrupted | None:
     """The interruption that an exception is, or was made of: a function may catch all and raise its own."""
     return next((one for one in chain_of(exc) if isinstance(one, Interrupted)), None)
+
+
+def has_left_debugger(exc: BaseException) -> bool:
+    """Whether pdb was left: by a person, or because nothing can be read from its terminal."""
+    bdb = sys.modules.get("bdb")  # there, if anybody debugs
+    return bdb is not None and any(isinstance(one, bdb.BdbQuit) for one in chain_of(exc))

@@ -17,6 +17,7 @@ from flow_singer.singer.fields import properties_from_table_schema
 from flow_singer.tabular.resulttable import NO_TABLE, table_of, unknown_rows
 from flow_singer.transforms.drops import DROP, Drop, forgotten_return
 from flow_singer.transforms.functions import StreamFunction
+from flow_singer.wording import count_of, type_name
 
 
 @dataclass
@@ -110,7 +111,7 @@ def _output_of_rows(rows: Iterable[Any], function: StreamFunction, columns: list
         elif isinstance(row, list | tuple):
             if len(row) != len(columns):
                 raise TransformError(
-                    f"{function.where} returned a row of {len(row)} values for {len(columns)} columns.",
+                    f"{function.where} returned a row of {count_of(len(row), 'value')} for {count_of(len(columns), 'column')}.",
                     "Return dicts, or a pair (rows, Table Schema).",
                 )
             records.append(dict(zip(columns, row, strict=True)))
@@ -138,7 +139,7 @@ def _output_of_rows(rows: Iterable[Any], function: StreamFunction, columns: list
 def unusable(value: object, function: StreamFunction) -> TransformError:
     """The error for a value that cannot become records."""
     return TransformError(
-        f"{function.where} returned {type(value).__module__}.{type(value).__qualname__}, which is no table.",
+        f"{function.where} returned {type_name(value)}, which is no table.",
         next(
             (hint for kind, hint in NO_TABLE.items() if isinstance(value, kind)),
             "Return a DataFrame, flow_singer.DROP, {stream: DataFrame}, rows (dicts), or (data, Table Schema).",

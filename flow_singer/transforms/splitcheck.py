@@ -17,7 +17,7 @@ import msgspec
 from flow_singer.errors import DataError, TransformError
 from flow_singer.tabular.batch import Batch, slice_batch
 from flow_singer.tabular.outputstream import OutputStream
-from flow_singer.transforms.calls import call_on_frame
+from flow_singer.transforms.calls import call_on_frame, naming
 from flow_singer.transforms.drops import ForgottenReturnError
 from flow_singer.transforms.functions import StreamFunction
 
@@ -99,7 +99,11 @@ def _records(function: StreamFunction, batch: Batch) -> Records:
         name = output.stream or batch.schema.stream
         writer = OutputStream(name, key=[])
         # Without the batch: the values alone, not the text that they came with.
-        for block in writer.write_frame(output.frame, batch.schema, None):
+        try:
+            blocks = writer.write_frame(output.frame, batch.schema, None)
+        except TransformError as exc:
+            raise naming(function, exc) from exc
+        for block in blocks:
             for message in _decode_lines(bytes(block)):
                 if message["type"] == "RECORD":
                     found.setdefault(name, []).append(_without_nulls(message["record"]))

@@ -24,10 +24,16 @@ BATCH_BYTES = 1 << 20
 
 
 class Spool:
-    """Collects batches; `MEMORY_BYTES` of them stay in memory, all others go to a temporary file."""
+    """Collects batches; `MEMORY_BYTES` of them stay in memory, all others go to a temporary file.
+
+    Attributes:
+        first_line: number of the first record's line; None while there is none.
+        records: how many were added.
+    """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
         self.first_line: int | None = None
+        self.records = 0
         self._memory_bytes = memory_bytes
         self._batches: list[Batch] = []
         self._size_bytes = 0
@@ -40,10 +46,16 @@ class Spool:
             return
         if self.first_line is None:
             self.first_line = batch.line_of(0)
+        self.records += batch.count
         self._batches.append(replace(batch, lines=()))
         self._size_bytes += batch.size_bytes
         if self._size_bytes > self._memory_bytes:
             self._spill()
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much is in the file."""
+        return self._file.tell() if self._file is not None and not self._file.closed else 0
 
     def read(self, schema: StreamSchema) -> Batch:
         """All records, in the order they came, without the numbers of their lines; the spool is empty then."""

@@ -87,6 +87,11 @@ class StreamRunner(ABC):
         """Number of the first line whose record was not decoded, or is kept; None where there is none."""
         return self.buffer.oldest_line
 
+    @property
+    def kept_rows(self) -> tuple[int, int]:
+        """How many records wait for the end of the stream, and how many bytes of them are on disk."""
+        return 0, 0
+
     def change_schema(self, schema: StreamSchema, line_number: int) -> None:
         """Go on under another SCHEMA, that of a line; the buffer must be empty.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from flow_singer.errors import MessageError, TransformError
+from flow_singer.nearnames import did_you_mean, near_names
 from flow_singer.singer.badlines import RecordBeforeSchemaError
 from flow_singer.singer.batchfiles import read_batch
 from flow_singer.singer.batchpaths import BatchPaths
@@ -64,6 +65,7 @@ class Transformer:
         header: the mark that the input began with.
         trailer: the mark that it ended with.
         notices: what a person should hear at the end, for example a dropped stream.
+        waiting: the records that wait for their functions.
     """
 
     def __init__(
@@ -102,9 +104,9 @@ class Transformer:
         self._met = Notices()
         self._outputs = Outputs(out, self._met)
         self._shared = Shared(self._parallel, self._outputs, self._met, reject, nan)
-        self._waiting = WaitingRecords(self._parallel, self._limits, clock)
-        self._runners = self._waiting.runners
-        self._states = StateBarrier(out.state, lambda: self._waiting.oldest_line, clock)
+        self.waiting = WaitingRecords(self._parallel, self._limits, clock)
+        self._runners = self.waiting.runners
+        self._states = StateBarrier(out.state, lambda: self.waiting.oldest_line, clock)
 
     # ------------------------------------------------------------------------------ what came and went
 
@@ -157,9 +159,9 @@ class Transformer:
 
     def tick(self) -> None:
         """Hand over what has waited too long; call it about twice a second while nothing arrives."""
-        self._waiting.flush_aged()
+        self.waiting.flush_aged()
         if self._states.has_waited(self._limits.max_state_age_s):
-            self._waiting.flush_all()
+            self.waiting.flush_all()
         self._release_states()
 
     def close(self) -> None:
@@ -182,7 +184,7 @@ class Transformer:
             complete: whether the stream is known to have come to its proper end. If not, whole-stream
                 functions are not called, and no STATE behind their records is written.
         """
-        self._waiting.flush_all()
+        self.waiting.flush_all()
         by_mode: dict[type[StreamRunner], list[StreamRunner]] = {}
         for runner in self._runners.values():
             runner.finish()
@@ -220,8 +222,8 @@ class Transformer:
             for number, line in zip(each_line(part.lines), part.data[:-1].split(b"\n"), strict=True):
                 self._set_aside(number, stream, line, RecordBeforeSchemaError(number, stream))
             return
-        self._waiting.add(runner, part)
-        if self._waiting.has_moved:
+        self.waiting.add(runner, part)
+        if self.waiting.has_moved:
             self._release_states()
 
     def _handle_schema(self, run: Run) -> None:
@@ -240,7 +242,7 @@ class Transformer:
         if runner is None:
             runner = self._runners[stream] = _RUNNERS[function.mode](function, schema, self._shared)
         elif runner.schema != schema:
-            self._waiting.flush(runner)
+            self.waiting.flush(runner)
             runner.change_schema(schema, run.first_line)
         if runner.needs_every_row:
             _refuse_increment(function, stream, self.header)
@@ -255,7 +257,7 @@ class Transformer:
         if runner is None:
             self._outputs.activate_version(run.stream or "", run.data)
             return
-        self._waiting.flush(runner)
+        self.waiting.flush(runner)
         self._release_states()
         runner.activate_version(run.data)
 
@@ -267,7 +269,7 @@ class Transformer:
         for data, count in read_batch(line, run.first_line, paths=self._batch_paths, reject=self._reject):
             self._batch_records[stream] += count
             self._handle_records(stream, Part(data, [(run.first_line, 1)] * count))
-        self._waiting.flush(self._runners[stream])  # part of a line cannot wait: a STATE goes by line numbers
+        self.waiting.flush(self._runners[stream])  # part of a line cannot wait: a STATE goes by line numbers
 
     def _unmark(self, line: bytes) -> bytes | None:
         """The line without its mark, which is noted; None where the mark is all that it says."""
@@ -282,7 +284,7 @@ class Transformer:
         return line
 
     def _release_states(self) -> None:
-        self._waiting.has_moved = False
+        self.waiting.has_moved = False
         self._states.release()
 
     def _set_aside(self, number: int, stream: str, line: bytes, error: MessageError) -> None:
@@ -303,9 +305,10 @@ def _check_columns(function: StreamFunction, schema: StreamSchema, met: set[str]
     met.update(schema.properties)
     if unknown := [name for name in function.columns or () if name not in met]:
         names = [*schema.properties, *schema.unread]
+        near = did_you_mean([repr(one) for one in near_names(unknown[0], names)[:2]])
         raise TransformError(
             f"{function.where} wants to see {', '.join(map(repr, unknown))}, which stream '{schema.stream}' lacks.",
-            f"Is it selected, and spelt as in the SCHEMA? Its columns are: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
+            f"{near or 'Is it selected, and spelt as in the SCHEMA?'} Its columns are: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
         )
 
 

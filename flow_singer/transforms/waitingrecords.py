@@ -56,6 +56,12 @@ class WaitingRecords:
         lines = [self._parallel.oldest_line, *(runner.oldest_line for runner in self.runners.values())]
         return min((line for line in lines if line is not None), default=None)
 
+    @property
+    def kept_rows(self) -> tuple[int, int]:
+        """How many records wait for the end of their streams, and how many bytes of them are on disk."""
+        kept = [runner.kept_rows for runner in self.runners.values()]
+        return sum(rows for rows, _ in kept), sum(on_disk for _, on_disk in kept)
+
     def add(self, runner: StreamRunner, part: Part) -> None:
         """Take records of a stream; hand over whatever a limit asks for."""
         buffer, limits = runner.buffer, self._limits

@@ -38,6 +38,11 @@ class WholeRunner(StreamRunner):
         kept = self.spool.first_line if self.spool is not None else None
         return self.buffer.oldest_line if kept is None else kept
 
+    @property
+    def kept_rows(self) -> tuple[int, int]:
+        """See `StreamRunner.kept_rows`."""
+        return (self.spool.records, self.spool.stored_bytes) if self.spool is not None else (0, 0)
+
     def change_schema(self, schema: StreamSchema, line_number: int) -> None:
         """Go on under a SCHEMA that has other columns, too.
 

@@ -121,4 +121,4 @@ def test_target_csv_tells_them_apart_as_well(tmp_path, mode):
 
 def test_a_number_that_is_the_text_for_null_is_told_of(tmp_path):
     _, notices = load(tmp_path / "p", schema({"type": "integer"}), record(1, -1), record(2, 3), csv_null="-1")
-    assert "1 values are '-1' themselves and read as null" in notices[0]
+    assert "1 value is '-1', which reads as null" in notices[0]

@@ -118,7 +118,7 @@ def test_a_dict_without_a_key_makes_a_record_without_it(tmp_path: Path, size: in
 
 def test_a_dict_without_the_key_property_is_an_error(tmp_path: Path) -> None:
     code = "def docs(df):\n    return [{'id': 1, 'status': 'a'}, {'status': 'b'}]\n"
-    with pytest.raises(TransformError, match="key column 'id' is null in 1 rows"):
+    with pytest.raises(TransformError, match="key column 'id' is null in 1 row of"):
         push(
             functions_of("@transform(batch=True)\n" + code, tmp_path),
             schema("docs", FULL, ["id"]) + records("docs", NEW),

@@ -17,7 +17,7 @@ import flow_singer
 
 Flow = Callable[..., Result]
 
-VERBS = ["init", "run", "transform", "load"]
+VERBS = ["init", "list", "load", "run", "state", "transform"]
 
 SCHEMA = '{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}\n'
 RECORDS = "".join(f'{{"type":"RECORD","stream":"s","record":{{"id":{n}}}}}\n' for n in range(9))
@@ -65,10 +65,33 @@ def test_help_of_a_verb_says_in_one_line_what_it_does_and_has_an_example(flow: F
     assert first in flow("--help").stdout.decode()
 
 
-@pytest.mark.parametrize(("verb", "variable"), [("run", "FLOW_RUN_LIMIT"), ("load", "FLOW_LOAD_REQUIRE_END")])
-def test_help_names_the_variable_of_an_option(flow: Flow, verb: str, variable: str) -> None:
-    assert variable in flow(verb, "--help").stdout.decode()
-    assert "FLOW_LOG_LEVEL" in flow("--help").stdout.decode()
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--environment", "prod", "run", "tap-x"),
+        ("run", "--environment", "prod", "tap-x"),
+        ("run", "tap-x", "--environment", "prod"),
+        ("--environment", "dev", "run", "tap-x", "--environment=prod"),
+    ],
+    ids=" ".join,
+)
+def test_a_general_option_holds_before_and_behind_the_verb(
+    nine_records: Path, flow: Flow, words: tuple[str, ...]
+) -> None:
+    result = flow(*words)
+    assert result.code == 0, result.stderr
+    assert result.messages[0]["_flow"]["env"] == "prod"
+
+
+def test_a_folder_behind_the_verb_is_gone_to(nine_records: Path, tmp_path: Path, command: Command) -> None:
+    result = command.flow("run", "tap-x", "-C", nine_records, cwd=tmp_path.parent)
+    assert (result.code, _count(result)) == (0, 9), result.stderr
+
+
+def test_quiet_and_verbose_exclude_each_other(nine_records: Path, flow: Flow) -> None:
+    result = flow("-q", "run", "tap-x", "-v")
+    assert (result.code, result.stdout) == (2, b"")
+    assert "--quiet and --verbose exclude each other." in result.stderr
 
 
 def test_flow_alone_shows_its_help_and_is_a_usage_error(flow: Flow) -> None:
@@ -89,15 +112,15 @@ def test_version(flow: Flow) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["rnu", "tap-x"], "Error: No such command 'rnu'. Did you mean 'run'?"),
-        (["run"], "Error: Missing argument 'TAP"),
+        (["rnu", "tap-x"], "Error: No such command 'flow rnu'. Did you mean run? Commands: run, transform, "),
+        (["run"], "Error: flow run needs TAP [FILE.py ...] [TARGET|DIR/] | JOB."),
         (["run", "tap-x", "--selct", "a"], "--select"),
         (["run", "tap-x", "--limit", "0"], "Invalid value for '--limit'"),
         (["run", "tap-y"], "Error: There is no tap 'tap-y'. Looked in"),
-        (["run", "tap-y"], "Did you mean 'tap-x' or"),
+        (["run", "tap-y"], "Taps: tap-x, tap-demo. To have it installed"),
         (["load", "target-cvs"], "Did you mean 'target-csv'"),
         (["run", "tap-x", "t.py"], "Error: "),
-        (["run", "t.py", "out/"], "Error: 't.py' is no tap."),
+        (["run", "t.py", "out/"], "Error: 't.py' is a file of functions, but"),
         (["run", "tap-x", "--config", "{bad"], "Error: --config is not JSON: "),
         (["run", "tap-x", "--config", "bad.json"], "Error: --config bad.json is not JSON: "),
         (["run", "tap-x", "--config", "[1]"], "Error: "),
@@ -147,16 +170,62 @@ def test_debug_adds_the_traceback(nine_records: Path, flow: Flow) -> None:
 def test_what_a_person_reads_is_on_stderr(nine_records: Path, flow: Flow) -> None:
     result = flow("run", "tap-x", "--plain")
     assert result.stdout.decode() == SCHEMA + RECORDS
-    assert re.fullmatch(r"tap-x: 9 records of 1 stream, .* in .* s \(.* records/s\)\n", result.stderr)
+    assert re.fullmatch(
+        r"tap-x begins at the beginning\.\ntap-x: 9 records of 1 stream, .* in .* s \(.* records?/s\)\n",
+        result.stderr,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [(("run", "tap-x"), True), (("--help",), False), (("run",), True), (("-q", "run"), True)],
+)
+def test_lines_of_a_run_bear_the_time_where_stderr_is_no_terminal(
+    nine_records: Path, flow: Flow, words: tuple[str, ...], wanted: bool
+) -> None:
+    lines = flow(*words).log.splitlines()
+    assert bool(lines) is wanted
+    for line in lines[:1]:
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line)
+
+
+def test_quiet_leaves_warnings_and_errors(nine_records: Path, flow: Flow) -> None:
+    config = json.dumps({"stdout": SCHEMA + RECORDS, "stderr": "INFO chatter\nWARNING of the tap\n"})
+    result = flow("-q", "run", "tap-x", "out/", "--config", config)
+    assert (result.code, result.stdout, result.stderr) == (0, b"", "tap-x: WARNING of the tap\n")
+
+
+def test_what_taps_say_is_kept_in_the_log_of_the_run(nine_records: Path, flow: Flow) -> None:
+    config = json.dumps({"stdout": SCHEMA + RECORDS, "stderr": "INFO chatter\nWARNING of the tap\n"})
+    assert flow("-q", "run", "tap-x", "out/", "--config", config).code == 0
+    (log,) = (nine_records / ".meltano" / "logs" / "flow").iterdir()
+    said = [line.partition(" ")[2] for line in log.read_text().splitlines()]
+    assert said == ["tap-x: INFO chatter", "tap-x: WARNING of the tap"]
+    assert (log.stat().st_mode & 0o777, log.name.split("-", 1)[1][:13]) == (0o600, "tap-x-to-out-")
 
 
 def test_the_log_as_json_has_an_object_a_line(nine_records: Path, flow: Flow) -> None:
     config = json.dumps({"stdout": "noise\n" + SCHEMA + RECORDS})
     result = flow("--log-format", "json", "run", "tap-x", "--noise", "stderr", "--config", config)
-    noise, last = map(json.loads, result.stderr.splitlines())
+    begin, noise, last = map(json.loads, result.stderr.splitlines())
+    assert (begin["message"], begin["stage"]) == ("tap-x begins at the beginning.", "tap-x")
     assert (noise["level"], noise["message"]) == ("warning", "tap-x: noise")
     assert (last["records"], last["pipeline"]) == ({"s": 9}, "tap-x")
     assert last["message"].startswith("tap-x: 9 records of 1 stream")
+
+
+def test_the_stages_of_a_pipe_log_the_run_that_they_share(nine_records: Path, command: Command) -> None:
+    (nine_records / "t.py").write_text("def s(df):\n    return df\n")
+    script = "flow run tap-x 2>run.log | flow transform t.py --reject bad.jsonl 2>transform.log | flow load out/ 2>load.log"
+    config = json.dumps({"stdout": SCHEMA + RECORDS + '{"type":"RECORD","stream":"s","record":{"id":"x"}}\n'})
+    env = {"FLOW_LOG_FORMAT": "json", "FLOW_RUN_CONFIG": config}
+    assert command.shell(script, nine_records, env=env).code == 0
+    lasts = {
+        name: json.loads((nine_records / f"{name}.log").read_text().splitlines()[-1])
+        for name in ("run", "transform", "load")
+    }
+    assert {last["stage"] for last in lasts.values()} == {"tap-x", "t.py", "out/"}
+    assert len({last["run"] for last in lasts.values()}) == 1
 
 
 def test_a_supervised_run_that_fails_logs_json_to_its_last_line(nine_records: Path, flow: Flow) -> None:

@@ -142,15 +142,15 @@ def _load_with_sdk(messages: str) -> dict[str, Any]:
 
 
 def test_t3_a_tap_that_fails_ends_the_stream_as_failed(tmp_path: Path, flow: Flow) -> None:
-    _says(tmp_path, stdout=SCHEMA + RECORD + STATE + RECORD, stderr="401 Bad credentials\n", exit=3)
+    _says(tmp_path, stdout=SCHEMA + RECORD + STATE + RECORD, stderr="503 Service Unavailable\n", exit=3)
     result = flow("run", "tap-x")
     assert result.code == 69
     trailer = _trailer(result)
     assert (trailer["end"], trailer["code"]) == ("failed", 69)
-    assert "tap-x: 401 Bad credentials" in result.stderr
+    assert "tap-x: 503 Service Unavailable" in result.stderr
     assert (
         "Error: tap-x exited with code 3 after 2 records, the last of stream 's'. "
-        'Its last line was: "401 Bad credentials"' in result.stderr
+        'Its last line was: "503 Service Unavailable"' in result.stderr
     )
     assert "Traceback" not in result.stderr
 
@@ -167,7 +167,7 @@ def test_t4_a_tap_that_is_killed_ends_the_stream_as_failed(tmp_path: Path, flow:
     result = flow("run", "tap-x")
     assert result.code == 69
     assert _trailer(result)["end"] == "failed"
-    assert "tap-x was killed by SIGKILL after 1 records" in result.stderr
+    assert "tap-x was killed by SIGKILL after 1 record" in result.stderr
 
 
 def test_t5_sigterm_never_looks_like_a_complete_stream(tmp_path: Path, command: Command) -> None:

@@ -317,7 +317,7 @@ def test_a_row_of_one_empty_text_is_not_lost_beside_a_text_for_null(tmp_path):
 
 def test_a_text_that_equals_the_text_for_null_is_told_of(tmp_path):
     _, notices = load(tmp_path / "p", schema(), record(id=1, name="\\N"), csv_null="\\N")
-    assert "1 values are '\\N' themselves" in notices[0]
+    assert "1 value is '\\N', which reads as null" in notices[0]
 
 
 def test_rows_of_a_single_empty_column_are_not_lost(tmp_path):

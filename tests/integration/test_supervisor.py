@@ -264,7 +264,7 @@ def test_a_job_runs_all_its_pipelines(tmp_path: Path, flow: Flow) -> None:
         ),
         (["tap-x", "hide", "target-x"], "'hide' is a mapper, which flow run does not start yet."),
         (["tap-x", "target-x", "tap-y"], "'tap-y' has no target."),
-        (["t.py", "target-x"], "'t.py' is no tap."),
+        (["t.py", "target-x"], "'t.py' is a file of functions, but it stands where a tap belongs."),
         (["tap-x", "target-x", "--to", "target-y"], "--to target-y goes with a shell pipe"),
         (["tap-x", "d/", "--state-id", "x"], "--state-id has no use for d/"),
         (

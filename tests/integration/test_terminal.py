@@ -18,7 +18,11 @@ def _on_a_terminal(command: Command, *arguments: str) -> str:
     """Run a command whose stderr is a terminal, and return all that appeared there."""
     screen, terminal = pty.openpty()
     with subprocess.Popen(
-        [*MODULE, *arguments], cwd=command.cwd, env=command.env, stdin=subprocess.DEVNULL, stderr=terminal
+        [*MODULE, *arguments],
+        cwd=command.cwd,
+        env={**command.env, "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        stderr=terminal,
     ) as process:
         os.close(terminal)
         seen = b""
@@ -47,7 +51,9 @@ def test_counts_move_on_a_terminal_and_are_wiped_away_at_the_end(
     )
     options = [] if wanted else ["--no-progress"]
     seen = _on_a_terminal(command, *options, "run", "tap-x", "target-x")
-    drawn = re.findall(r"\r\x1b\[2K([\d,]+ records? [^\r]*)", seen)
+    drawn = re.findall(r"\r\x1b\[2K[|/\\-] tap-x → target-x +\d:\d\d +\d+ record", seen)
     assert bool(drawn) == wanted
-    last = re.split(r"\r\x1b\[2K", seen)[-1]
-    assert "tap-x → target-x: 3 records of 1 stream" in last
+    shown = [re.split(r"\r\x1b\[2K", line)[-1] for line in seen.split("\r\n") if line]
+    summary, _, bookmark = shown[-3:]
+    assert "tap-x → target-x: 3 records of 1 stream" in summary
+    assert bookmark.endswith("Bookmark tap-x-to-target-x saved.")

@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-import zipfile
 from pathlib import Path
 
 import pytest
+from wheels import make_wheel
 
 from flow_singer.errors import ConfigError, TapError, TargetError
 from flow_singer.plugins.environments import ensure_environment, fingerprint
@@ -25,24 +25,6 @@ def make_program(path: Path, body: str = "") -> Path:
     path.write_text(f"#!{sys.executable}\n{body}\n")
     path.chmod(0o755)
     return path
-
-
-def make_wheel(folder: Path, name: str = "tap-tiny", program: str = "tap-tiny") -> Path:
-    """A wheel without dependencies, so that uv installs it with no network."""
-    module = name.replace("-", "_")
-    info = f"{module}-1.0.dist-info"
-    files = {
-        f"{module}.py": "def main():\n    print('hello from', __name__)\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{program} = {module}:main\n",
-    }
-    record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
-    wheel = folder / f"{module}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for file, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(file, text)
-    return wheel
 
 
 def project_with(root: Path, plugins: str, environ: dict[str, str] | None = None) -> Project:
@@ -144,8 +126,7 @@ def test_an_unknown_name_lists_near_names_and_where_it_looked(tmp_path):
         f"There is no tap 'tap-github'. Looked in {tmp_path / 'meltano.yml'},"
         " the bundled ones (tap-demo) and PATH."
     )
-    assert "'tap-githubs' or 'tap-gitlab'" in str(caught.value.hint)
-    assert "plugins: {extractors: [{name: tap-github, pip_url: tap-github}]}" in str(caught.value.hint)
+    assert caught.value.hint == "Did you mean 'tap-githubs' or 'tap-gitlab'?"
 
 
 def test_a_tap_is_not_found_as_a_target():

@@ -99,7 +99,7 @@ def test_rejects_are_on_disk_before_the_state_that_covers_them(tmp_path: Path) -
         assert [one[1:] for one in entries(tmp_path / "bad.jsonl")] == [one[1:] for one in ASIDE]
         assert process.wait() == 0
         assert process.stderr is not None
-        assert b"3 set aside in" in process.stderr.read()
+        assert b"3 records set aside in" in process.stderr.read()
 
 
 def test_max_rejects_of_a_target_without_a_file_is_refused(command: Command) -> None:

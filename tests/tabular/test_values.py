@@ -116,7 +116,9 @@ def test_a_value_nested_too_deep_is_an_error_of_the_data(tmp_path: Path, inside:
 def test_a_whole_function_that_repeats_a_key_is_an_error_that_names_the_row(tmp_path: Path) -> None:
     code = "@transform(whole=True)\ndef s(df):\n    return pd.concat([df, df])\n"
     data = schema("s", {"id": INTEGER}, ["id"]) + records("s", [{"id": 1}, {"id": 2}])
-    with pytest.raises(TransformError, match=r"2 rows of the result repeat .* first row 2 \(from 0\): id 1"):
+    with pytest.raises(
+        TransformError, match=r"again in 2 rows of the result, first in row 2 \(from 0\): id 1"
+    ):
         push(functions_of(code, tmp_path), data)
 
 
