@@ -138,6 +138,7 @@ def _load_with_sdk(messages: str) -> dict[str, Any]:
         except Exception as error:
             seen["error"] = type(error).__name__
     seen["states"] = out.getvalue()
+    seen["rows"].sort(key=lambda row: row[0])  # the SDK drains its streams in threads, in any order
     return seen
 
 
