@@ -24,6 +24,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from command import TIME
 from pages import Block, blocks
 from uv import find_uv_bin
 
@@ -194,7 +195,7 @@ class Installed:
         parts = [part.partition("\n") for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]]
         shown = [(command, output) for command, _, output in parts if not command.startswith("cd ")]
         script = "\n".join(["exec 2>&1", *(command for command, _ in shown)])
-        said = self.run("bash", "--noprofile", "--norc", "-c", script, cwd=self.folder / "demo")
+        said = TIME.sub("", self.run("bash", "--noprofile", "--norc", "-c", script, cwd=self.folder / "demo"))
         wanted = "".join(output for _, output in shown)
         if not re.fullmatch(re.escape(wanted).replace("…", ".*?"), said):
             raise Fault(f"README.md:{block.line} shows:\n{wanted}\nand the installed wheel printed:\n{said}")

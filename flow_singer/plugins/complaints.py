@@ -62,12 +62,13 @@ def is_mistake_in_requirements(said: str) -> bool:
     return bool(_REQUIREMENTS.search(text)) and not _UNREACHABLE.search(text)
 
 
-def is_mistake_in_settings(code: int, said: Sequence[str]) -> bool:
+def is_mistake_in_settings(code: int, said: Sequence[str], *, was_let_in: bool = False) -> bool:
     """Whether a tap or target failed by its own settings: it refuses them, or a server refuses who it says it is.
 
     Args:
         code: its exit code; negative for a signal.
         said: the last lines of its stderr.
+        was_let_in: whether a server has answered it before: then a refusal is one of the moment.
     """
     if code <= 0:
         return False
@@ -76,6 +77,8 @@ def is_mistake_in_settings(code: int, said: Sequence[str]) -> bool:
         return True
     if code == _USAGE_CODE and any(line.lower().startswith("usage:") for line in said):
         return bool(words) and bool(_USAGE.search(words[-1]))
+    if was_let_in:
+        return False
     return any(map(_UNAUTHORIZED.search, words)) and not any(map(_PASSING.search, words))
 
 

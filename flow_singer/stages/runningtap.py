@@ -51,7 +51,7 @@ def _failure(code: int, process: Process, tap: PreparedPlugin, records: dict[str
         f"Its settings come from meltano.yml, .env, variables {prefix}_* and --config. "
         "Bookmarks stay where the data is safe.",
     )
-    if is_mistake_in_settings(code, said):
+    if is_mistake_in_settings(code, said, was_let_in=any(records.values())):
         error.exit_code = EXIT_USAGE
     return error
 

@@ -20,7 +20,8 @@ from flow_singer.tabular.batch import Column, json_texts
 from flow_singer.tabular.frames import to_array
 from flow_singer.tabular.nested import JsonArray
 from flow_singer.tabular.objectencoding import encode_nested, encode_objects
-from flow_singer.tabular.outputcolumns import Cells, Source, equal_integers, kept_property, restored
+from flow_singer.tabular.outputcolumns import Source, equal_integers, kept_property, restored
+from flow_singer.tabular.outputrows import Cells
 from flow_singer.tabular.textarrays import TEXT, escaped, join, quoted
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from flow_singer.errors import TransformError
 from flow_singer.tabular.batch import Batch, json_texts
-from flow_singer.tabular.outputcolumns import Cells, OutputRows
+from flow_singer.tabular.outputrows import Cells, OutputRows
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.wording import count_of
 

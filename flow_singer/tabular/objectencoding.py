@@ -17,7 +17,8 @@ from flow_singer.tabular.batch import Column
 from flow_singer.tabular.frames import exact_integers, source_texts, to_array
 from flow_singer.tabular.jsonvalues import decode_texts, encode_all
 from flow_singer.tabular.nested import JsonArray
-from flow_singer.tabular.outputcolumns import OF_DECIMAL_TEXT, Cells, Source, fits, property_of, restored
+from flow_singer.tabular.outputcolumns import OF_DECIMAL_TEXT, Source, fits, property_of, restored
+from flow_singer.tabular.outputrows import Cells
 from flow_singer.tabular.plainvalues import encode_each, is_missing
 from flow_singer.tabular.textarrays import TEXT, join, quoted
 

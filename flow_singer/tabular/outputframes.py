@@ -15,7 +15,8 @@ from flow_singer.singer.schema import Property, StreamSchema
 from flow_singer.tabular.batch import Batch, Column
 from flow_singer.tabular.columnencoding import encode_column
 from flow_singer.tabular.matching import Rows, envelope_of, match_rows, take_column, take_undeclared
-from flow_singer.tabular.outputcolumns import OutputRows, Source
+from flow_singer.tabular.outputcolumns import Source
+from flow_singer.tabular.outputrows import OutputRows
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.resulttable import table_of
 from flow_singer.tabular.steadytypes import Alone, integers_alone, steady

@@ -10,7 +10,7 @@ import pyarrow as pa
 from flow_singer.singer.schema import Property, StreamSchema
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.objectencoding import encode_values
-from flow_singer.tabular.outputcolumns import OutputRows
+from flow_singer.tabular.outputrows import OutputRows
 from flow_singer.tabular.rows import RowBatch
 
 

@@ -17,9 +17,9 @@ from flow_singer.errors import TransformError
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 from flow_singer.tabular.keychecks import check_keys, check_unique
-from flow_singer.tabular.outputcolumns import OutputRows
 from flow_singer.tabular.outputframes import rows_of_frame
 from flow_singer.tabular.outputrecords import rows_of_records
+from flow_singer.tabular.outputrows import OutputRows
 from flow_singer.tabular.outputschema import OutputSchema
 from flow_singer.tabular.recordlines import record_lines
 from flow_singer.tabular.rows import RowBatch, RowWriter

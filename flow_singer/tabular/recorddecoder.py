@@ -77,6 +77,10 @@ class RecordDecoder:
         batches = [self._decode_whole(part) for part in parts]
         return batches[0] if len(batches) == 1 else concat_batches(self.schema, batches)
 
+    def fits(self, part: Part) -> bool:
+        """Whether the lines are records that fit the SCHEMA and have no key beside: they can go on as they are."""
+        return self._decode_at_once(part) is not None
+
     def _decode_whole(self, part: Part) -> Batch:
         if self._separator is None:
             return self._decode_part(part, _Whole(part))[0]

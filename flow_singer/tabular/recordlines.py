@@ -1,4 +1,4 @@
-"""Columns of JSON text joined to RECORD lines."""
+"""Columns of JSON text, or carriers, joined to RECORD lines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.tabular.outputcolumns import Cells, OutputRows
-from flow_singer.tabular.textarrays import TEXT, join, text_bytes
+from flow_singer.tabular.batch import Batch, Column, json_texts
+from flow_singer.tabular.outputrows import Cells, OutputRows
+from flow_singer.tabular.textarrays import TEXT, escaped, join, text_bytes
 from flow_singer.tabular.unreadmembers import BLANKS
 
 
@@ -73,3 +74,26 @@ def record_lines(
         *parts, pa.scalar("", TEXT), null_handling="replace", null_replacement="null"
     )
     return text_bytes(lines)
+
+
+def batch_lines(batch: Batch) -> memoryview:
+    """RECORD lines of the records of a batch; a null stands where a property that may be null lacks its value.
+
+    A null of a property that may not be null cannot be one: there the key is left out.
+    """
+    properties = batch.schema.properties
+    cells = {name: _cells_of(column) for name, column in batch.columns.items()}
+    omitted = {}
+    for name, column in batch.columns.items():
+        if column.absent is not None:
+            omitted[name] = column.absent
+        elif column.values.null_count and not properties[name].nullable and name not in batch.schema.required:
+            omitted[name] = column.values.is_null()
+    rows = OutputRows(cells, batch.count, batch.columns, batch.undeclared, batch.envelope)
+    return record_lines(batch.schema.stream, cells, rows, omitted)
+
+
+def _cells_of(column: Column) -> Cells:
+    if not column.as_json and column.values.type == TEXT:
+        return Cells(escaped(column.values), None, strings=True)
+    return Cells(json_texts(column), None)

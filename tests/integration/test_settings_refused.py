@@ -51,7 +51,11 @@ def shell_codes(command: Command, pipe: str) -> list[int]:
     return [int(code) for code in (command.cwd / "codes").read_text().split()]
 
 
-@CASES
+@pytest.mark.parametrize(
+    ("said", "is_mistake"),
+    [(SDK, True), (BUSY, False), ("", False)],
+    ids=["settings", "server fault", "nothing said"],
+)
 def test_a_tap_that_runs(tmp_path: Path, flow: Flow, command: Command, said: str, is_mistake: bool) -> None:
     project(tmp_path, tap={"stderr": said, "exit": 1})
     code, behind = (2, 2) if is_mistake else (69, 75)
@@ -68,6 +72,18 @@ def test_a_tap_that_runs(tmp_path: Path, flow: Flow, command: Command, said: str
         through = f"{tap} | flow transform t.py | flow load {last}"
         assert shell_codes(command, through) == [code, behind, behind]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("records", "code", "behind"), [(0, 2, 2), (3, 69, 75)])
+def test_a_tap_that_a_server_refuses_at_once_or_later(
+    tmp_path: Path, flow: Flow, command: Command, records: int, code: int, behind: int
+) -> None:
+    """Who has been let in before may be let in again: a token that runs out is renewed."""
+    said = plain(messages(records)).decode()
+    project(tmp_path, tap={"stdout": said, "stderr": UNAUTHORIZED, "exit": 1})
+    assert flow("run", "tap-x").code == code
+    assert flow("run", "tap-x", "target-x").code == code
+    assert shell_codes(command, "flow run tap-x --full-refresh | flow load out/") == [code, behind]
 
 
 @CASES
