@@ -57,7 +57,7 @@ FIDELITY = (
     "tabular/test_values.py",
     "conformance/test_transform.py",
 )
-BUNDLED = ("tap_demo", "target_csv", "target_datapackage")
+BUNDLED = ("tap_datapackage", "tap_demo", "target_csv", "target_datapackage")
 CHECK_S = 47  # with mypy and the start of pytest, less than a minute
 SHORT_S = 1
 LONG_S = {  # test files by the seconds they take with two processes on two cores that do nothing else; the rest is short

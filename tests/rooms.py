@@ -18,6 +18,7 @@ FLOORS = [
     ["singer", "project"],
     ["process", "state"],
     ["tabular", "plugins"],
+    ["reading"],
     ["transforms", "datapackage"],
     ["stages", "scaffold"],
     ["cli"],
@@ -25,15 +26,19 @@ FLOORS = [
 ]
 
 # The modules that lie in the package itself; together they are the room "ground".
-GROUND = {"errors", "files", "locks", "nearnames", "wording"}
+GROUND = {"dataplaces", "errors", "files", "locks", "nearnames", "wording"}
 
 # The modules by which others enter the room of packages; those behind them may change.
 FRONT = {
     "datapackage.plaincsv",  # batches into CSV files without a package
+    "datapackage.sdktap",  # a bundled tap's command line and settings
     "datapackage.sdktarget",  # a bundled target's command line and settings
     "datapackage.sink",  # a message stream into whatever takes batches
     "datapackage.writer",  # batches into a package
 }
+
+# The modules by which connectors enter the room of reading.
+READING = {"reading.newerthan", "reading.readsettings", "reading.source"}
 
 # Libraries that take long to load, and the rooms that may import them. Those without a room come with others, or would
 # be at hand; each is a second or a hundred megabytes that Flow has no need of.
@@ -45,8 +50,8 @@ HEAVY: dict[str, set[str]] = {
     "jsonschema": set(),
     "numpy": {"tabular", "datapackage"},
     "pandas": {"tabular", "transforms"},
-    "pyarrow": {"singer", "tabular", "datapackage"},
-    "requests": set(),
+    "pyarrow": {"singer", "tabular", "reading", "datapackage"},
+    "requests": {"reading"},
     "singer_sdk": {"datapackage"},
     "sqlalchemy": set(),
 }

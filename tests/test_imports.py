@@ -20,6 +20,7 @@ from rooms import (
     HEAVY,
     MODULES,
     PACKAGE,
+    READING,
     heavy_libraries,
     imports,
     module_of,
@@ -124,7 +125,7 @@ def test_a_front_module_has_something_of_its_own(module: str) -> None:
 
 
 def test_connectors_use_the_ground_the_protocol_batches_and_that_front() -> None:
-    allowed = FRONT | GROUND | {"tabular.batch"}
+    allowed = FRONT | GROUND | {"tabular.batch"} | READING
     wrong = [
         f"{file.relative_to(PACKAGE.parent)}:{line} imports {inner}"
         for file in _sources("taps", "targets")

@@ -176,6 +176,12 @@ def blame_variable(error: click.ClickException) -> None:
 
 
 def _name_variables(error: FlowError, ctx: click.Context) -> None:
+    import os
+
+    from flow_singer.process.status import StatusWriter
+
+    if StatusWriter(os.environ).supervised:
+        return  # the supervisor hands by a variable what was typed
     for option in ctx.command.params:
         variable = set_variable(ctx, option.name) if option.name else None
         if variable is None or variable in str(error):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.about import TAP_CAPABILITIES, TARGET_CAPABILITIES
+from flow_singer.plugins.datasources import is_data
 from flow_singer.plugins.notfound import NOUNS
 from flow_singer.plugins.programs import BUNDLED, find_plugin
 from flow_singer.project.definitions import Plugin
@@ -144,8 +145,8 @@ def refuse_other_kind(workspace: Workspace, word: str, role: Role) -> None:
             f"{word!r} is a file of functions, but it stands where {_WANTED[role]}.",
             "Functions stand between tap and target: flow run TAP FILE.py TARGET",
         )
-    if role == "extractors" and is_folder(word):
-        raise ConfigError(f"{word!r} is a folder, but it stands where {_WANTED[role]}.", _HINTS[role])
+    if role == "extractors" and is_data(word, "extractors" in _declared(workspace, word)):
+        return
     _refuse_unsupported(workspace, word)
     if reason := _other_kind(workspace, word, role):
         raise ConfigError(f"{word!r} {reason}, but it stands where {_WANTED[role]}.", _HINTS[role])

@@ -97,7 +97,14 @@ def prepare(
         base[REJECTS_CODE_VARIABLE] = str(EXIT_REJECTS)
     own, file = read_config(config)
     place = Project.without_file(environ) if project is None else project
-    plugin = found.plugin or unlisted_plugin(kind, Path(name).name)
+    if found.data is not None:
+        if own.get("path", found.data) != found.data:
+            raise ConfigError(
+                f"{found.data} is to be read, but 'path' of --config is {own['path']!r}.",
+                "Leave one of them out.",
+            )
+        own = {**own, "path": found.data}
+    plugin = found.plugin or unlisted_plugin(kind, found.own_name)
     settings = resolve(place, plugin, upstream=upstream)
     if project is not None:
         ensure_environment(project, found, settings=settings, progress=logger.info)

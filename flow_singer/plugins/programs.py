@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flow_singer.errors import ConfigError, TapError, TargetError
+from flow_singer.plugins.datasources import READER, check_data, is_data
 from flow_singer.plugins.notfound import not_found
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class Bundled(NamedTuple):
 
 
 BUNDLED: Mapping[str, Mapping[str, Bundled]] = {
-    "extractors": {"tap-demo": Bundled("flow_tap_demo", frozenset({"catalog", "discover", "state"}))},
+    "extractors": {
+        "tap-datapackage": Bundled("flow_tap_datapackage", frozenset({"catalog", "discover", "state"})),
+        "tap-demo": Bundled("flow_tap_demo", frozenset({"catalog", "discover", "state"})),
+    },
     "loaders": {
         "target-csv": Bundled("flow_target_csv"),
         "target-datapackage": Bundled("flow_target_datapackage"),
@@ -49,6 +53,7 @@ class FoundPlugin:
         capabilities: as declared; None where nobody declared any (see `about.capabilities`).
         plugin: its entry in meltano.yml.
         venv: the environment that `environments.ensure_environment` makes; None where it has none of its own.
+        data: the data that it reads, where those were named in place of a tap.
     """
 
     name: str
@@ -58,6 +63,12 @@ class FoundPlugin:
     capabilities: frozenset[str] | None = None
     plugin: Plugin | None = None
     venv: Path | None = None
+    data: str | None = None
+
+    @property
+    def own_name(self) -> str:
+        """As it calls itself: the name by which variables set its settings."""
+        return READER if self.data is not None else Path(self.name).name
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return `base` with the changes that keep Flow's packages out of the plugin's environment.
@@ -103,6 +114,10 @@ def find_plugin(name: str, kind: Kind, project: Project | None, *, environ: Mapp
     """
     path = environ.get("PATH", os.defpath)
     plugin = project.plugin(kind, name) if project else None
+    if kind == "extractors" and is_data(name, plugin is not None):
+        check_data(name)
+        reader = BUNDLED[kind][READER]
+        return FoundPlugin(name, kind, "bundled", _module_command(reader), reader.capabilities, data=name)
     if project is None or plugin is None:
         if bundled := BUNDLED[kind].get(name):
             return FoundPlugin(name, kind, "bundled", _module_command(bundled), bundled.capabilities)

@@ -30,7 +30,7 @@ from flow_singer.singer.marks import Header, MessageWriter
 from flow_singer.singer.messages import MessageReader, Run
 from flow_singer.singer.selection import legacy_properties, selected_streams
 from flow_singer.stages.recordlimit import RecordLimit
-from flow_singer.stages.runningtap import stop_tap, wait_for_end
+from flow_singer.stages.runningtap import shown_lines, stop_tap, wait_for_end
 from flow_singer.stages.tapcatalog import make_catalog
 from flow_singer.stages.tapoptions import TapOptions
 from flow_singer.stages.tapstate import Bookmark, find_bookmark, resumed_streams
@@ -133,7 +133,7 @@ def run_tap(
                 [*tap.found.command, *arguments],
                 error=TapError,
                 env=tap.env,
-                show=lambda line: show(tap.name, mask(line, tap.secrets)),
+                show=shown_lines(tap, show),
             ) as process:
                 relay = _Relay(
                     process,

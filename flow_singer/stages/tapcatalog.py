@@ -47,6 +47,8 @@ def make_catalog(
         ConfigError: a given catalog cannot be read, nothing is selected, or a rule of `options` matches nothing.
         TapError: discovery failed.
     """
+    if tap.found.data is not None and not (options.select or options.catalog):
+        return None  # all streams of the data; asking which there are would read a bare file twice
     if not able & {"catalog", "properties"}:
         _refuse_idle(tap, options)
         return None

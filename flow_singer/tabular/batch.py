@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines
+from flow_singer.singer.linenumbers import LineNumbers, joined_lines, line_of, slice_lines, take_lines
 from flow_singer.singer.schema import Kind, StreamSchema
 from flow_singer.tabular.textarrays import TEXT, quoted
 
@@ -100,6 +100,25 @@ def slice_batch(batch: Batch, start: int, stop: int) -> Batch:
         stop - start,
         slice_lines(batch.lines, start, stop),
         None if batch.rest is None else batch.rest[start:stop],
+    )
+
+
+def filtered(batch: Batch, kept: pa.BooleanArray) -> Batch:
+    """The rows of a batch that are to stay; whether each is says `kept`."""
+
+    def cut(column: Column) -> Column:
+        absent = None if column.absent is None else column.absent.filter(kept)
+        return Column(column.values.filter(kept), column.as_json, absent)
+
+    rows = pc.indices_nonzero(kept).to_pylist()
+    return Batch(
+        batch.schema,
+        {name: cut(column) for name, column in batch.columns.items()},
+        {name: cut(column) for name, column in batch.undeclared.items()},
+        {key: texts.filter(kept) for key, texts in batch.envelope.items()},
+        len(rows),
+        take_lines(batch.lines, rows),
+        None if batch.rest is None else batch.rest.filter(kept),
     )
 
 

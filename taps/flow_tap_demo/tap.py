@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import copy
-import os
 import sys
 from collections.abc import Generator as Yields
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Iterable
 from typing import Any
 
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream
 from singer_sdk import typing as th
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
-from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import Catalog
 from singer_sdk.singerlib.json import deserialize_json
 
+from flow_singer.datapackage.sdktap import BlockTap, is_unmapped, write_whole
 from flow_singer.errors import ConfigError
 from flow_tap_demo.generator import ABSENT, Generator
 from flow_tap_demo.streams import DEFINITIONS, StreamDefinition
 
 
 class DemoStream(Stream):
-    """One of the streams of the tap.
-
-    The SDK writes and flushes message by message, some 30 000 records a second. Here blocks of finished
-    lines go straight to stdout; only stream maps, flattening and BATCH files take the SDK's own path.
-    """
+    """One of the streams of the tap."""
 
     def __init__(self, tap: TapDemo, definition: StreamDefinition) -> None:
         self.definition = definition
@@ -71,14 +64,10 @@ class DemoStream(Stream):
     def _sync_records(
         self, context: Any = None, *, write_messages: bool = True
     ) -> Yields[dict[str, Any], Any, Any]:
-        if write_messages and self._is_unmapped():
+        if write_messages and is_unmapped(self):
             self._write_records(context)
             return
         yield from super()._sync_records(context, write_messages=write_messages)
-
-    def _is_unmapped(self) -> bool:
-        maps = self.stream_maps
-        return [type(map_) for map_ in maps] == [SameRecordTransform] and not maps[0].flattening_enabled
 
     def _write_records(self, context: Any) -> None:
         generator = self._generator()
@@ -91,7 +80,7 @@ class DemoStream(Stream):
                 after = min(first + self.STATE_MSG_FREQUENCY, end)
                 with self._demo.uninterrupted():
                     for block in generator.lines(first, after):
-                        _write_whole(block)
+                        write_whole(block)
                     sys.stdout.buffer.flush()
                     self._increment_stream_state(
                         {"updated_at": generator.clock.text(after - 1)}, context=context
@@ -130,14 +119,7 @@ class DemoStream(Stream):
         return (0 if bookmark is None else generator.clock.first_from(bookmark, count)), count
 
 
-def _write_whole(block: bytes) -> None:
-    """Write every byte: with PYTHONUNBUFFERED, a write that a signal interrupts takes only a part of them."""
-    rest = memoryview(block)
-    while rest:
-        rest = rest[sys.stdout.buffer.write(rest) :]
-
-
-class TapDemo(Tap):
+class TapDemo(BlockTap):
     """GitHub-like streams, generated from a seed: offline, deterministic, from ten records to ten million."""
 
     name = "tap-demo"
@@ -173,32 +155,6 @@ class TapDemo(Tap):
         ),
     ).to_dict()
 
-    def __init__(self, **kwargs: Any) -> None:
-        self._is_writing = False
-        self._deferred_signal: int | None = None
-        super().__init__(**kwargs)
-
     def discover_streams(self) -> list[DemoStream]:
         """The four streams, which are always the same."""
         return [DemoStream(self, definition) for definition in DEFINITIONS]
-
-    @contextmanager
-    def uninterrupted(self) -> Iterator[None]:
-        """Hold back termination until messages are written whole and the state covers the records."""
-        self._is_writing = True
-        try:
-            yield
-        finally:
-            self._is_writing = False
-        if self._deferred_signal is not None:
-            super()._handle_termination(self._deferred_signal, None)
-
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Write the last STATE and exit with 0, as the SDK does, but never in the middle of a line."""
-        if not self._is_writing:
-            super()._handle_termination(signum, frame)
-        elif self._deferred_signal is None:
-            self._deferred_signal = signum
-        else:
-            # Asked twice, and the reader does not take our lines: a cut line must not end with 0.
-            os._exit(128 + signum)

@@ -117,7 +117,7 @@ def test_version(flow: Flow) -> None:
         (["run", "tap-x", "--selct", "a"], "--select"),
         (["run", "tap-x", "--limit", "0"], "Invalid value for '--limit'"),
         (["run", "tap-y"], "Error: There is no tap 'tap-y'. Looked in"),
-        (["run", "tap-y"], "Taps: tap-x, tap-demo. To have it installed"),
+        (["run", "tap-y"], "Taps: tap-x, tap-datapackage, tap-demo. To have it installed"),
         (["load", "target-cvs"], "Did you mean 'target-csv'"),
         (["run", "tap-x", "t.py"], "Error: "),
         (["run", "t.py", "out/"], "Error: 't.py' is a file of functions, but"),

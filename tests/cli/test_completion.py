@@ -73,7 +73,7 @@ BUNDLED_TARGETS = ["target-csv", "target-datapackage"]
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("flow run ", ["tap-x", "tap-not-installed", "tap-demo", "nightly", "<file>"]),
+        ("flow run ", ["tap-x", "tap-not-installed", "tap-datapackage", "tap-demo", "nightly", "<file>"]),
         ("flow run n", ["nightly", "<file>"]),
         ("flow run tap-x ", ["target-x", *BUNDLED_TARGETS, "<file>"]),
         ("flow run tap-x t.py target-c", ["target-csv", "<file>"]),
@@ -85,7 +85,7 @@ BUNDLED_TARGETS = ["target-csv", "target-datapackage"]
         ("flow run tap-x --select !u", ["!users"]),
         ("flow run tap-x --select '!users.m", ["!users.mail"]),
         ("flow run tap-demo --select ", []),
-        ("flow discover tap-d", ["tap-demo"]),
+        ("flow discover tap-d", ["tap-datapackage", "tap-demo"]),
         ("flow install tap-x tar", ["target-x", "target-csv", "target-datapackage"]),
         ("flow select tap-x ", ["users", r"db\.orders"]),
         ("flow select tap-x users.", ["users.id", "users.mail"]),
@@ -139,7 +139,7 @@ def test_programs_on_path_are_offered(project: Path, command: Command) -> None:
 
 
 def test_without_a_project_bundled_connectors_are_offered(tmp_path: Path, offered: Offered) -> None:
-    assert offered("flow run ") == ["tap-demo", "<file>"]
+    assert offered("flow run ") == ["tap-datapackage", "tap-demo", "<file>"]
     assert offered("flow state get ") == []
     assert offered("flow --environment ") == []
     assert list(tmp_path.iterdir()) == []

@@ -24,6 +24,7 @@ Flow = Callable[..., Result]
 
 ID = "dev:tap-x-to-target-x"
 BUNDLED = """\
+tap-datapackage     tap     bundled with Flow  yes
 tap-demo            tap     bundled with Flow  yes
 target-csv          target  bundled with Flow  yes
 target-datapackage  target  bundled with Flow  yes
@@ -93,6 +94,7 @@ def test_list_shows_all_in_short_sections(project: Path, flow: Flow) -> None:
         ["target-x", "target", "target-x~=$TARGET_VERSION", "no"],
         ["map-x", "mapper", "map-x", "no"],
         ["dbt", "utility", "dbt-core", "no"],
+        ["tap-datapackage", "tap", "bundled", "with", "Flow", "yes"],
         ["target-csv", "target", "bundled", "with", "Flow", "yes"],
         ["target-datapackage", "target", "bundled", "with", "Flow", "yes"],
     ]

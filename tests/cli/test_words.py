@@ -112,7 +112,7 @@ TARGET_WANTED = ", but it stands where a target belongs."
         ),
         ("run mine mine", "'mine' cannot be both tap and target."),
         ("run t.py", "'t.py' is a file of functions, but it stands where a tap belongs."),
-        ("run out/", "'out/' is a folder, but it stands where a tap belongs."),
+        ("run out/", "There is no folder out/."),
         ("run tap-x --to source", f"'source' is a tap in meltano.yml (plugins.extractors){TARGET_WANTED}"),
         ("run tap-x --to tap-demo", f"'tap-demo' is a tap{TARGET_WANTED}"),
         ("run tap-x --to target-y", "There is no target 'target-y'."),

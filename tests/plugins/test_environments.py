@@ -124,7 +124,7 @@ def test_an_unknown_name_lists_near_names_and_where_it_looked(tmp_path):
         find_plugin("tap-github", "extractors", project, environ={"PATH": str(tmp_path / "bin")})
     assert caught.value.message == (
         f"There is no tap 'tap-github'. Looked in {tmp_path / 'meltano.yml'},"
-        " the bundled ones (tap-demo) and PATH."
+        " the bundled ones (tap-datapackage, tap-demo) and PATH."
     )
     assert caught.value.hint == "Did you mean 'tap-githubs' or 'tap-gitlab'?"
 

@@ -1,0 +1,60 @@
+"""Base of the bundled taps: command line, config, catalog and state by the Singer SDK, records by the block.
+
+The SDK writes and flushes message by message, some 30 000 records a second. Here blocks of finished lines go straight
+to stdout; only stream maps, flattening and BATCH files take the SDK's own path.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from singer_sdk import Stream, Tap
+from singer_sdk.mapper import SameRecordTransform
+
+
+class BlockTap(Tap):
+    """A tap that is never stopped in the middle of a line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._is_writing = False
+        self._deferred_signal: int | None = None
+        super().__init__(**kwargs)
+
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Hold back termination until messages are written whole and the state covers the records."""
+        self._is_writing = True
+        try:
+            yield
+        finally:
+            self._is_writing = False
+        if self._deferred_signal is not None:
+            super()._handle_termination(self._deferred_signal, None)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Write the last STATE and exit with 0, as the SDK does, but never in the middle of a line."""
+        if not self._is_writing:
+            super()._handle_termination(signum, frame)
+        elif self._deferred_signal is None:
+            self._deferred_signal = signum
+        else:
+            # Asked twice, and the reader does not take our lines: a cut line must not end with 0.
+            os._exit(128 + signum)
+
+
+def is_unmapped(stream: Stream) -> bool:
+    """Whether the records of a stream leave as they are: no stream map and no flattening changes them."""
+    maps = stream.stream_maps
+    return [type(map_) for map_ in maps] == [SameRecordTransform] and not maps[0].flattening_enabled
+
+
+def write_whole(block: bytes | memoryview) -> None:
+    """Write every byte to stdout: with PYTHONUNBUFFERED, a write that a signal interrupts takes only a part of them."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[sys.stdout.buffer.write(rest) :]

@@ -1,0 +1,1 @@
+"""Data Packages and bare files as streams of typed batches."""

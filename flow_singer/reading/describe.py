@@ -1,0 +1,359 @@
+"""Bare files as resources: what they are, how they are written, and of which types their columns are.
+
+From all rows, unless a sample was asked for. What is guessed and could be wrong is told, with the setting that decides;
+what cannot be decided stays text, or is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flow_singer.dataplaces import FileFormat, format_of
+from flow_singer.errors import ConfigError, DataError
+from flow_singer.nearnames import suggest
+from flow_singer.reading.arrowtypes import property_of_arrow
+from flow_singer.reading.columntypes import ColumnType
+from flow_singer.reading.csvrows import CsvDialect, CsvFile
+from flow_singer.reading.dialects import find_dialect
+from flow_singer.reading.encodings import check_encoding, find_encoding, opened
+from flow_singer.reading.excelrows import header_of, json_rows, sheet_rows, sheets_of
+from flow_singer.reading.jsonrows import json_parts, jsonl_parts, row_parts
+from flow_singer.reading.jsontypes import infer
+from flow_singer.reading.readsettings import ReadSettings
+from flow_singer.reading.resourcedescription import WHOLE
+from flow_singer.singer.fields import field_of
+from flow_singer.singer.schema import read_property, widen
+
+Notice = Callable[[str], None]
+_ROWS = 50_000
+"""Types of columns are found column by column, with hardly any cost per row."""
+
+
+def describe_files(
+    paths: Sequence[Path], settings: ReadSettings, *, together: bool = True, notice: Notice
+) -> list[dict[str, Any]]:
+    """Describe bare files.
+
+    Args:
+        paths: at least one.
+        settings: what a person said of them.
+        together: whether several files are to be one stream; else each is one.
+        notice: told of what is guessed and could be wrong.
+
+    Returns:
+        Table resources, with `flow:stream`; several where a file is a workbook of several sheets.
+
+    Raises:
+        ConfigError: a setting does not fit; the files do not have the same columns.
+        DataError: a file is not what it seems.
+    """
+    if settings.encoding is not None:
+        check_encoding(settings.encoding)
+    described = [_of_file(path, settings, notice) for path in paths]
+    _check_names(described, settings)
+    flat = [one for resources in described for one in resources]
+    if len(paths) > 1 and together:
+        return [_joined(flat, settings.stream or _common_name(paths))]
+    if settings.stream is not None:
+        if len(flat) > 1:
+            raise ConfigError(
+                f"'stream' names one stream, but there are {len(flat)}.",
+                "Name one file, or one sheet with 'sheet'.",
+            )
+        flat[0]["flow:stream"] = settings.stream
+    names = [one["flow:stream"] for one in flat]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(
+            f"Two files would be the stream {twice!r}.",
+            "Rename one, or name them by a glob to make them one stream.",
+        )
+    return flat
+
+
+def _check_names(described: Sequence[Sequence[Mapping[str, Any]]], settings: ReadSettings) -> None:
+    """Refuse settings that name columns which no file has."""
+    known = {
+        field["name"] for resources in described for one in resources for field in one["schema"]["fields"]
+    }
+    for setting, names in (("types", settings.types), ("key", settings.key)):
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f"'{setting}' names the column {name!r}, which there is not.", suggest(name, known)
+                )
+
+
+def _of_file(path: Path, settings: ReadSettings, notice: Notice) -> list[dict[str, Any]]:
+    form, is_gzip = _format(path, settings)
+    base: dict[str, Any] = {
+        "name": stream_name(path),
+        "type": "table",
+        "path": str(path),
+        "format": form,
+        "flow:stream": stream_name(path),
+    }
+    if is_gzip:
+        base["compression"] = "gz"
+    try:
+        match form:
+            case "csv":
+                return [base | _csv(path, is_gzip, settings, notice)]
+            case "jsonl" | "json":
+                return [base | _json(path, form, is_gzip, settings, notice)]
+            case "parquet":
+                return [base | _parquet(path, settings)]
+            case "xlsx":
+                return _workbook(path, base, settings, notice)
+    except OSError as exc:
+        raise DataError(
+            f"{path} cannot be read: {exc.strerror or exc}.", "Check that it is there and readable."
+        ) from exc
+
+
+def _format(path: Path, settings: ReadSettings) -> tuple[FileFormat, bool]:
+    form, is_gzip = format_of(path.name)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if head.startswith(b"\x1f\x8b"):
+            is_gzip = True
+            with opened(path, True) as unpacked:
+                head = unpacked.read(8)
+    except (OSError, EOFError) as exc:
+        raise DataError(
+            f"{path} cannot be read: {exc}.", "Check that it is there, readable and whole."
+        ) from exc
+    said: Any = settings.format
+    if said is not None:
+        return said, is_gzip
+    if head.startswith(b"PAR1"):
+        return "parquet", is_gzip
+    if head.startswith(b"PK\x03\x04") or head.startswith(b"\xd0\xcf\x11\xe0"):
+        return "xlsx", is_gzip
+    if form is None:
+        raise ConfigError(
+            f"The name of {path} does not tell what it holds.",
+            "Say its 'format': csv, jsonl, json, parquet or xlsx.",
+        )
+    if form == "json" and _is_lines(path, is_gzip):
+        return "jsonl", is_gzip
+    return form, is_gzip
+
+
+def _is_lines(path: Path, is_gzip: bool) -> bool:
+    """Whether a file called JSON has an object on each of its first two lines."""
+    with opened(path, is_gzip) as file:
+        first, second = file.readline(1 << 20).strip(), file.readline(1 << 20).strip()
+    return first[:1] == second[:1] == b"{" and first[-1:] == b"}"
+
+
+def stream_name(path: Path) -> str:
+    """The stream of a file: its name without what tells its format."""
+    name = path.name
+    for _ in range(2):
+        stem, dot, ending = name.rpartition(".")
+        if dot and stem and (ending.lower() == "gz" or format_of(name)[0] is not None):
+            name = stem
+    return name
+
+
+def _common_name(paths: Sequence[Path]) -> str:
+    """The stream of several files: what their names begin with, else their folder."""
+    names = [stream_name(path) for path in paths]
+    prefix = names[0]
+    for name in names[1:]:
+        while not name.startswith(prefix):
+            prefix = prefix[:-1]
+    plain = re.sub(r"[\W_\d]+$", "", prefix)
+    return plain or paths[0].resolve().parent.name or "files"
+
+
+# ------------------------------------------------------------------------------------------ CSV
+
+
+def _csv(path: Path, is_gzip: bool, settings: ReadSettings, notice: Notice) -> dict[str, Any]:
+    title = str(path)
+    encoding = settings.encoding or find_encoding(path, title, is_gzip=is_gzip, notice=notice)
+    found = find_dialect(path, title, is_gzip=is_gzip, encoding=encoding, settings=settings, notice=notice)
+    columns = [ColumnType(name, settings) for name in found.names]
+    dialect: dict[str, Any] = {
+        "delimiter": found.delimiter,
+        "header": False,
+        "flow:skipRows": found.skip_lines,
+    }
+    if found.escape is not None:
+        dialect |= {"escapeChar": found.escape, "doubleQuote": False}
+    file = CsvFile(
+        path, title, is_gzip, encoding, CsvDialect.of(dialect, path=title, null=None), settings.on_error
+    )
+    whole = True
+    rows = 0
+    for block in file.rows(len(columns)):
+        for column, cells in zip(columns, block.columns, strict=True):
+            column.take(cells)
+        rows += block.size
+        if settings.sample_rows is not None and rows >= settings.sample_rows:
+            whole = False
+            notice(f"{title}: types are inferred from its first {rows} rows, as 'sample_rows' says.")
+            break
+    fields = [column.field(found.delimiter, title, notice) for column in columns]
+    schema: dict[str, Any] = {"fields": fields, "missingValues": list(settings.null_values or [""])}
+    return {
+        "encoding": encoding,
+        "dialect": dialect,
+        "schema": _keyed(schema, settings),
+        WHOLE: _is_sure(whole, settings),
+    }
+
+
+def _is_sure(whole: bool, settings: ReadSettings) -> bool:
+    """Whether each cell is known to be of its column's type."""
+    return whole and not settings.types and settings.on_error == "error"
+
+
+def _keyed(schema: dict[str, Any], settings: ReadSettings) -> dict[str, Any]:
+    return {**schema, "primaryKey": list(settings.key)} if settings.key else schema
+
+
+# ------------------------------------------------------------------------------------------ JSON
+
+
+def _json(path: Path, form: str, is_gzip: bool, settings: ReadSettings, notice: Notice) -> dict[str, Any]:
+    title, stream = str(path), stream_name(path)
+    encoding = settings.encoding or find_encoding(path, title, is_gzip=is_gzip, notice=notice)
+    read = jsonl_parts if form == "jsonl" else json_parts
+    parts = read(path, title=title, is_gzip=is_gzip, encoding=encoding, stream=stream)
+    types, whole = infer(parts, stream, title, settings.sample_rows)
+    if not whole:
+        notice(
+            f"{title}: types are inferred from its first {settings.sample_rows} rows, as 'sample_rows' says."
+        )
+    schema = _schema_of(types.properties(), settings)
+    if not schema["fields"]:
+        raise DataError(f"{title} has no rows with any property.", "Get the file again.")
+    return {"encoding": encoding, "schema": schema, WHOLE: _is_sure(whole, settings)}
+
+
+def _schema_of(properties: Mapping[str, Mapping[str, Any]], settings: ReadSettings) -> dict[str, Any]:
+    """The Table Schema of properties, less what it cannot say: that is in `flow:jsonSchema` of each field."""
+    fields = []
+    for name, one in properties.items():
+        said = settings.types.get(name)
+        if said is not None:
+            fields.append({"name": name, "type": said})
+            continue
+        field = field_of(read_property(name, one), required=False)
+        if name in settings.key:
+            field.pop("flow:jsonSchema")
+        fields.append(field)
+    return _keyed({"fields": fields, "missingValues": []}, settings)
+
+
+# ------------------------------------------------------------------------------------------ Parquet, Excel
+
+
+def _parquet(path: Path, settings: ReadSettings) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as exc:
+        raise DataError(f"{path} cannot be read as Parquet: {exc}.", "Get the file again.") from exc
+    return {"schema": _schema_of({one.name: property_of_arrow(one.type) for one in schema}, settings)}
+
+
+def _workbook(
+    path: Path, base: dict[str, Any], settings: ReadSettings, notice: Notice
+) -> list[dict[str, Any]]:
+    sheets = sheets_of(path, str(path), settings.sheet)
+    found = []
+    for sheet in sheets:
+        title = f"sheet {sheet!r} of {path}"
+        rows = list(sheet_rows(path, title, sheet))
+        if not any(cell is not None for row in rows for cell in row):
+            notice(f"{title} is empty, and is left out.")
+            continue
+        above, names = header_of(rows, settings, title, notice)
+        stream = base["name"] if len(sheets) == 1 else sheet
+        parts = row_parts(json_rows(rows[above:], names), title=title, stream=stream)
+        types, _ = infer(parts, stream, title, None)
+        properties = {name: {"type": ["null", "string"]} for name in names} | types.properties()
+        one = {
+            "name": stream,
+            "flow:stream": stream,
+            "dialect": {"sheetName": sheet, "flow:skipRows": above, "header": False},
+            "schema": _schema_of(properties, settings),
+        }
+        found.append(base | one)
+    if not found:
+        raise DataError(f"{path} has no sheet with anything in it.", "Get the file again.")
+    return found
+
+
+# ------------------------------------------------------------------------------------------ several files
+
+
+def _joined(resources: Sequence[dict[str, Any]], stream: str) -> dict[str, Any]:
+    """One resource of several files, whose columns must agree."""
+    first = resources[0]
+    made = {**first, "name": stream, "flow:stream": stream, "path": [one["path"] for one in resources]}
+    made[WHOLE] = all(one.get(WHOLE) for one in resources)
+    for other in resources[1:]:
+        _check_alike(first, other)
+    columns: dict[str, list[dict[str, Any]]] = {}
+    for one in resources:
+        for field in one["schema"]["fields"]:
+            columns.setdefault(field["name"], []).append(field)
+    made["schema"] = {**first["schema"], "fields": [_widest(column) for column in columns.values()]}
+    return made
+
+
+def _columns(resource: Mapping[str, Any]) -> list[str]:
+    return [field["name"] for field in resource["schema"]["fields"]]
+
+
+def _check_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    for key in ("format", "compression", "encoding", "dialect"):
+        if first.get(key) != other.get(key):
+            raise ConfigError(
+                f"{first['path']} and {other['path']} cannot be one stream: they differ in {key}.",
+                "Name them one by one; or say for all of them what it is, such as 'encoding'.",
+            )
+    names, others = _columns(first), _columns(other)
+    is_ordered = first["format"] == "csv"
+    if (names != others) if is_ordered else (first["format"] == "parquet" and set(names) != set(others)):
+        lacks = [name for name in names if name not in others]
+        more = [name for name in others if name not in names]
+        said = f"it lacks {', '.join(map(repr, lacks[:5]))}" if lacks else "their order differs"
+        said = f"it also has {', '.join(map(repr, more[:5]))}" if more and not lacks else said
+        raise ConfigError(
+            f"The columns of {other['path']} are not those of {first['path']}: {said}.",
+            "Name them one by one: each is a stream of its own then.",
+        )
+
+
+def _widest(column: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A field that takes the cells of all files."""
+    first = column[0]
+    if all(one == first for one in column):
+        return first
+    missing = list(dict.fromkeys(text for one in column for text in one.get("missingValues", [""])))
+    if all("flow:jsonSchema" in one for one in column):
+        schema = first["flow:jsonSchema"]
+        for one in column[1:]:
+            schema = widen(schema, one["flow:jsonSchema"])
+        return field_of(read_property(first["name"], schema), required=False)
+    kinds = {one["type"] for one in column}
+    plain = [
+        {key: value for key, value in one.items() if key not in ("type", "missingValues")} for one in column
+    ]
+    if kinds == {"integer", "number"} and all(set(one) == {"name"} for one in plain):
+        return {"name": first["name"], "type": "number", "missingValues": missing}
+    if len(kinds) == 1 and all(one == plain[0] for one in plain):
+        return {**first, "missingValues": missing}
+    return {"name": first["name"], "type": "string"}

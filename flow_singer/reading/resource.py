@@ -1,0 +1,255 @@
+"""The rows of one resource as batches, or as RECORD lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flow_singer.errors import DataError, RecordError
+from flow_singer.reading.arrowcells import arrow_cells
+from flow_singer.reading.csvrows import CsvDialect, CsvFile, check_header
+from flow_singer.reading.excelrows import sheet_parts
+from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts
+from flow_singer.reading.newerthan import ReplicationKey
+from flow_singer.reading.places import Place, unchanged
+from flow_singer.reading.promises import check_file, check_rows
+from flow_singer.reading.readsettings import ReadSettings
+from flow_singer.reading.resourcedescription import Part as FilePart
+from flow_singer.reading.resourcedescription import ResourceDescription
+from flow_singer.reading.textrows import Misfits, batch_of, text_batch
+from flow_singer.singer.linenumbers import count_lines
+from flow_singer.singer.schema import StreamSchema
+from flow_singer.tabular.batch import Batch, filtered
+from flow_singer.tabular.parts import Part, parts_of
+from flow_singer.tabular.recorddecoder import RecordDecoder
+from flow_singer.tabular.recordlines import batch_lines
+
+_PARQUET_ROWS = 5_000
+
+
+class SourceStream:
+    """A stream of a source.
+
+    Args:
+        description: of its resource.
+        place: where its files lie.
+        settings: what a person said.
+        notice: called with what a person should hear.
+
+    Attributes:
+        name: of the stream.
+        schema: its SCHEMA.
+        rows: how many rows are promised; None: nothing is.
+        descriptor: of the resource.
+    """
+
+    def __init__(
+        self,
+        description: ResourceDescription,
+        place: Place,
+        settings: ReadSettings,
+        notice: Callable[[str], None],
+    ) -> None:
+        self.name: str = description.schema.stream
+        self.schema: StreamSchema = description.schema
+        self.rows = description.rows
+        self.descriptor = description.descriptor
+        self._description, self._place, self._settings, self._notice = description, place, settings, notice
+        self._is_sure = False  # whether the file that is read is known to be what its description says
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows.
+
+        Raises:
+            DataError: a file is not what its description says, or cannot be read.
+            ConfigError: a setting is wrong.
+        """
+        decoder = RecordDecoder(self.schema)
+        for one in self._pieces():
+            yield one if isinstance(one, Batch) else self._decoded(decoder, one)
+
+    def lines(self) -> Iterator[tuple[bytes | memoryview, int]]:
+        """The rows as RECORD lines: some of them, and how many they are.
+
+        Raises:
+            DataError, ConfigError: as `batches`.
+        """
+        decoder = RecordDecoder(self.schema)
+        never_null = [
+            f"{json.dumps(one.name)}:null".encode()
+            for one in self.schema.properties.values()
+            if not one.nullable and one.name not in self.schema.required
+        ]
+        for one in self._pieces():
+            if isinstance(one, Batch):
+                yield batch_lines(one), one.count
+            elif not any(text in one.data for text in never_null) and (self._is_sure or decoder.fits(one)):
+                yield one.data, count_lines(one.lines)
+            else:
+                batch = self._decoded(decoder, one)
+                yield batch_lines(batch), batch.count
+
+    def chosen_lines(
+        self, key: ReplicationKey | None, chosen: Collection[str] | None
+    ) -> Iterator[tuple[memoryview, int]]:
+        """Some of the rows, or of the columns, as RECORD lines.
+
+        Args:
+            key: leaves out rows that are older than its bookmark; None: no row is.
+            chosen: names of the columns that stay; None: all do.
+
+        Raises:
+            DataError, ConfigError: as `batches`.
+        """
+        for batch in self.batches():
+            kept = None if key is None else key.newer(batch)
+            if kept is not None:
+                batch = filtered(batch, kept)
+            if chosen is not None:
+                batch.columns = {name: one for name, one in batch.columns.items() if name in chosen}
+            if batch.count:
+                yield batch_lines(batch), batch.count
+
+    def _decoded(self, decoder: RecordDecoder, part: Part) -> Batch:
+        try:
+            return decoder.decode([part])
+        except RecordError as exc:
+            message = exc.message.replace("Line ", "row or line ", 1)
+            raise DataError(f"{self._title()}: {message}", "Correct the schema, or the file.") from exc
+
+    def _title(self) -> str:
+        return f"resource {self._description.name!r} of {self._place.title}"
+
+    def _pieces(self) -> Iterator[Batch | Part]:
+        """Batches of a stream, or RECORD lines that are to be decoded first."""
+        found = self._description
+        count = 0
+        misfits = Misfits(self._settings.on_error)
+        if found.inline is not None:
+            columns = [one.column for one in found.fields]
+            rows = inline_rows(found.inline, columns, self._title())
+            for part in row_parts(rows, title=self._title(), stream=self.name):
+                count += count_lines(part.lines)
+                yield part
+        for one in found.parts:
+            here = 0
+            file = self._place.file(one.path)
+            title = one.path if one.path.startswith(("/", "http")) else f"{one.path} of {self._place.title}"
+            is_kept = check_file(one, file, title, trust=self._settings.trust, notice=self._notice)
+            self._is_sure = found.was_read_whole or (found.is_flows and is_kept)
+            with unchanged(file, title):
+                for piece in self._of_file(one, file, title, misfits):
+                    here += piece.count if isinstance(piece, Batch) else count_lines(piece.lines)
+                    yield piece
+            left_out = misfits.skipped
+            if not left_out:
+                check_rows(one.rows, here, title, trust=self._settings.trust, notice=self._notice)
+            count += here
+        if len(found.parts) != 1 and not misfits.skipped:
+            check_rows(found.rows, count, self._title(), trust=self._settings.trust, notice=self._notice)
+        for text in misfits.notices(self._title()):
+            self._notice(text)
+
+    def _of_file(self, one: FilePart, file: Path, title: str, misfits: Misfits) -> Iterator[Batch | Part]:
+        found = self._description
+        packed = found.is_gzip
+        try:
+            match found.format:
+                case "csv":
+                    yield from self._csv(one, file, title, misfits)
+                case "jsonl":
+                    lines = jsonl_parts(
+                        file, title=title, is_gzip=packed, encoding=found.encoding, stream=self.name
+                    )
+                    yield from self._renamed(parts_of([part]) for part in lines)
+                case "json":
+                    rows = json_parts(
+                        file, title=title, is_gzip=packed, encoding=found.encoding, stream=self.name
+                    )
+                    yield from self._renamed([part] for part in rows)
+                case "parquet":
+                    yield from self._parquet(file, title, misfits)
+                case "xlsx":
+                    names = [field.column for field in found.fields]
+                    sheet = sheet_parts(file, title, found.dialect, names, self.name)
+                    yield from self._renamed([part] for part in sheet)
+        except OSError as exc:
+            raise DataError(f"{title} cannot be read: {exc.strerror or exc}.", "Get the file again.") from exc
+
+    def _renamed(self, groups: Any) -> Iterator[Batch | Part]:
+        """The lines; decoded, where columns are called otherwise in the file than in the stream."""
+        names = {one.column: one.name for one in self._description.fields if one.column != one.name}
+        if not names:
+            for group in groups:
+                yield from group
+            return
+        inner = self._under_file_names(names)
+        decoder = RecordDecoder(inner)
+        for group in groups:
+            for part in group:
+                batch = self._decoded(decoder, part)
+                columns = {names.get(name, name): column for name, column in batch.columns.items()}
+                yield Batch(self.schema, columns, batch.undeclared, {}, batch.count, batch.lines)
+
+    def _under_file_names(self, names: dict[str, str]) -> StreamSchema:
+        back = {name: column for column, name in names.items()}
+        schema = self.schema.json_schema
+        properties = {back.get(name, name): one for name, one in schema["properties"].items()}
+        message = {
+            **self.schema.message,
+            "schema": {**schema, "properties": properties},
+            "key_properties": [],
+        }
+        message.pop("bookmark_properties", None)
+        return StreamSchema(message)
+
+    def _csv(self, one: FilePart, file: Path, title: str, misfits: Misfits) -> Iterator[Batch]:
+        found = self._description
+        own_null = None
+        if found.is_flows:
+            own_null = next((field.missing[0] for field in found.fields if field.missing), "")
+        dialect = CsvDialect.of(found.dialect, path=one.path, null=own_null)
+        source = CsvFile(file, title, found.is_gzip, found.encoding, dialect, self._settings.on_error)
+        columns = [field.column for field in found.fields]
+        header = source.header()
+        if header == [] and dialect.header_rows:
+            raise DataError(f"{title} is empty: it has no header.", "Get the file again.")
+        places = check_header(header, columns, title=title, trust=self._settings.trust, notice=self._notice)
+        width = len(columns) if header is None else len(header)
+        for rows in source.rows(width):
+            yield text_batch(rows, found, places, misfits, title, sure=self._is_sure)
+        if source.skipped:
+            misfits.skipped += source.skipped
+
+    def _parquet(self, file: Path, title: str, misfits: Misfits) -> Iterator[Batch]:
+        import pyarrow.parquet as pq
+
+        found = self._description
+        try:
+            with pq.ParquetFile(file) as opened:
+                names = opened.schema_arrow.names
+                columns = [field.column for field in found.fields]
+                places = check_header(
+                    names, columns, title=title, trust=self._settings.trust, notice=self._notice
+                )
+                first = 1
+                for table in opened.iter_batches(_PARQUET_ROWS):
+                    cells = {}
+                    for field, place in zip(found.fields, places, strict=True):
+                        values = pa.nulls(table.num_rows) if place is None else table.column(place)
+                        of = self.schema.properties[field.name]
+                        cells[field.name] = arrow_cells(of, values, own=found.is_flows)
+                    texts = {
+                        field.name: table.column(place)
+                        for field, place in zip(found.fields, places, strict=True)
+                        if place is not None
+                    }
+                    kept = misfits.settle(cells, first, title, texts)
+                    yield batch_of(found, {name: one.column for name, one in cells.items()}, first, kept)
+                    first += table.num_rows
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+            raise DataError(f"{title} cannot be read as Parquet: {exc}.", "Get the file again.") from exc

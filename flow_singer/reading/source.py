@@ -1,0 +1,267 @@
+"""Anything tabular, by its place: a Data Package, or bare files, as streams.
+
+The front of this room: others import what is here and in `readsettings`.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from flow_singer.dataplaces import DESCRIPTOR, GLOB, format_of, is_url
+from flow_singer.errors import ConfigError, DataError
+from flow_singer.nearnames import suggest
+from flow_singer.reading.places import Fetched, FolderPlace, Place, ServerPlace, ZipPlace
+from flow_singer.reading.readsettings import ReadSettings
+from flow_singer.reading.resource import SourceStream
+from flow_singer.reading.resourcedescription import describe_resource
+
+
+class Source:
+    """A package, or files, that is open; used as a context manager.
+
+    Attributes:
+        title: as the user named it.
+        streams: in the order of the descriptor.
+    """
+
+    def __init__(self, title: str, streams: Sequence[SourceStream], open_things: ExitStack) -> None:
+        self.title = title
+        self.streams = list(streams)
+        self._open = open_things
+
+    def stream(self, name: str) -> SourceStream:
+        """The stream of that name.
+
+        Raises:
+            ConfigError: there is none; with near names.
+        """
+        for one in self.streams:
+            if one.name == name:
+                return one
+        known = [one.name for one in self.streams]
+        raise ConfigError(f"{self.title} has no stream {name!r}.", suggest(name, known))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what was downloaded or unpacked."""
+        self._open.close()
+
+
+def open_source(
+    place: str | Path, settings: ReadSettings | None = None, *, notice: Callable[[str], None]
+) -> Source:
+    """Open a Data Package or bare files.
+
+    Args:
+        place: a folder, `datapackage.json`, a zip file, a file of data, a glob, or the URL of any but a folder or
+            glob.
+        settings: how it is to be read.
+        notice: called with what a person should hear, such as what was guessed.
+
+    Raises:
+        ConfigError: nothing is there, or nothing that can be read; or a setting is wrong.
+        DataError: what is there is broken.
+    """
+    place = os.fspath(place)
+    settings = settings or ReadSettings()
+    with ExitStack() as stack:
+        fetched = Fetched()
+        stack.callback(fetched.close)
+        package = _package_at(place, fetched, stack)
+        if package is None:
+            streams = _bare(place, settings, fetched, notice)
+        else:
+            streams = _of_package(package, settings, notice)
+        return Source(place, streams, stack.pop_all())
+
+
+def _package_at(place: str, fetched: Fetched, stack: ExitStack) -> Place | None:
+    """The package at a place; None where there are bare files."""
+    name = place.rstrip("/").rpartition("/")[2].partition("?")[0]
+    if is_url(place):
+        if name.endswith(".zip"):
+            return _zip(fetched.file(place), place, fetched, stack)
+        return ServerPlace(place, fetched) if name == DESCRIPTOR else None
+    path = Path(place)
+    if path.is_dir():
+        descriptor = path / DESCRIPTOR
+        if descriptor.is_file():
+            return FolderPlace(descriptor, place, fetched)
+        return None
+    if name.endswith(".zip") and path.is_file():
+        return _zip(path, place, fetched, stack)
+    if name == DESCRIPTOR and path.is_file():
+        return FolderPlace(path, place, fetched)
+    return None
+
+
+def _zip(path: Path, title: str, fetched: Fetched, stack: ExitStack) -> Place:
+    archive = ZipPlace(path, title, fetched)
+    stack.callback(archive.close)
+    return archive
+
+
+def _of_package(place: Place, settings: ReadSettings, notice: Callable[[str], None]) -> list[SourceStream]:
+    descriptor = _decoded(place.descriptor(), f"the descriptor of {place.title}")
+    resources = descriptor.get("resources")
+    if not isinstance(resources, list) or not all(isinstance(one, Mapping) for one in resources):
+        raise ConfigError(
+            f"The descriptor of {place.title} has no 'resources', so it is no Data Package.",
+            "Name the folder of a package, or a file of data.",
+        )
+    streams = []
+    for one in resources:
+        if _is_no_table(one):
+            notice(f"resource {one.get('name')!r} of {place.title} is no table, and is left out.")
+            continue
+        streams.append(_stream(one, place, settings, notice))
+    if not streams:
+        raise ConfigError(f"{place.title} has no table.", "Name a package with tables in it.")
+    names = [one.name for one in streams]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"Two resources of {place.title} are one stream: {twice[0]!r}.", "Give each a name of its own."
+        )
+    return streams
+
+
+def _is_no_table(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource is none that rows could come from: a picture, a map, a text."""
+    if resource.get("schema") is not None or resource.get("type") == "table":
+        return False
+    if str(resource.get("profile", "")).startswith("tabular"):
+        return False
+    path = resource.get("path")
+    first = path[0] if isinstance(path, list) and path else path
+    form = resource.get("format")
+    return isinstance(first, str) and format_of(f".{form}" if form else first)[0] in (None, "json")
+
+
+def _stream(
+    resource: Mapping[str, Any], place: Place, settings: ReadSettings, notice: Callable[[str], None]
+) -> SourceStream:
+    def load(path: str) -> Any:
+        return _decoded(place.file(path).read_bytes(), f"{path} of {place.title}")
+
+    if resource.get("schema") is None and isinstance(resource.get("path"), str | list):
+        resource = _inferred(resource, place, settings, notice)
+    description = describe_resource(
+        resource, title=place.title, load=load, replication_key=_key_of(resource, settings)
+    )
+    return SourceStream(description, place, settings, notice)
+
+
+def _key_of(resource: Mapping[str, Any], settings: ReadSettings) -> str | None:
+    return settings.replication_key
+
+
+def _inferred(
+    resource: Mapping[str, Any], place: Place, settings: ReadSettings, notice: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """A resource without a schema, with the one that its files show."""
+    from flow_singer.reading.describe import describe_files
+
+    paths = resource["path"]
+    files = [place.file(one) for one in ([paths] if isinstance(paths, str) else paths)]
+    (found, *others) = describe_files(files, settings, notice=notice)
+    if others:
+        raise ConfigError(
+            f"The files of resource {resource.get('name')!r} of {place.title} do not have the same columns.",
+            "Give it a 'schema', or make it several resources.",
+        )
+    kept = {key: value for key, value in found.items() if key not in ("name", "path", "flow:stream")}
+    return {**kept, **resource, "schema": found["schema"]}
+
+
+def _bare(
+    place: str, settings: ReadSettings, fetched: Fetched, notice: Callable[[str], None]
+) -> list[SourceStream]:
+    from flow_singer.reading.describe import describe_files
+
+    files = [fetched.file(place)] if is_url(place) else _files_at(place)
+    bare = _BarePlace(place)
+    return [
+        SourceStream(
+            describe_resource(one, title=place, load=bare.load, replication_key=_key_of(one, settings)),
+            bare,
+            settings,
+            notice,
+        )
+        for one in describe_files(files, settings, together=bool(GLOB & set(place)), notice=notice)
+    ]
+
+
+def _files_at(place: str) -> list[Path]:
+    path = Path(place)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.is_file() and format_of(one.name)[0] is not None)
+        if not files:
+            raise ConfigError(
+                f"{place} has neither a {DESCRIPTOR} nor files of data in it.",
+                "Name a package, or a file such as data.csv, .jsonl, .json, .parquet or .xlsx.",
+            )
+        return files
+    found = sorted(Path(one) for one in glob.glob(place, recursive=True) if os.path.isfile(one))
+    if not found:
+        what = f"No file matches {place}" if GLOB & set(place) else f"There is nothing at {place}"
+        raise ConfigError(f"{what}.", _near_files(path))
+    return found
+
+
+def _near_files(path: Path) -> str:
+    folder = path.parent
+    names = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    near = suggest(path.name, names) if names else ""
+    return (
+        near
+        if near.startswith("Did you mean")
+        else "Check the path; it is relative to the folder you are in."
+    )
+
+
+class _BarePlace:
+    """Bare files: their paths are those of the disk."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def descriptor(self) -> bytes:
+        """There is none."""
+        return b""
+
+    def file(self, path: str) -> Path:
+        """The file."""
+        return Path(path)
+
+    def load(self, path: str) -> Any:
+        """There is nothing to load: what was inferred is all there."""
+        return None
+
+
+def _decoded(data: bytes, title: str) -> Any:
+    try:
+        found = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise DataError(
+            f"{title[0].upper()}{title[1:]} is no JSON: {exc}.", "Get the package again."
+        ) from exc
+    if not isinstance(found, Mapping):
+        raise DataError(f"{title[0].upper()}{title[1:]} is no JSON object.", "Get the package again.")
+    return found
