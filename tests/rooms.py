@@ -33,6 +33,7 @@ FRONT = {
     "datapackage.plaincsv",  # batches into CSV files without a package
     "datapackage.sdktarget",  # a bundled target's command line and settings
     "datapackage.sink",  # a message stream into whatever takes batches
+    "datapackage.validation",  # a package by its own schema
     "datapackage.writer",  # batches into a package
 }
 

@@ -127,9 +127,13 @@ class Checks:
         now = self._now()
         self._stop([finding for checks in self.streams.values() for finding in checks.finish(now)])
 
-    def notices(self) -> list[str]:
-        """What a person should hear at the end."""
-        found = [finding.sentence() for finding in self.findings if finding.action != "raise"]
+    def notices(self, *, findings: bool = True) -> list[str]:
+        """What a person should hear at the end.
+
+        Args:
+            findings: whether that includes what was found, but for what raises.
+        """
+        found = [one.sentence() for one in self.findings if findings and one.action != "raise"]
         for name, checks in self.streams.items():
             if checks.expectations and not checks.met:
                 near = did_you_mean([repr(one) for one in near_names(name, self._met)[:1]])

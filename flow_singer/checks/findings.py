@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from flow_singer.checks.expectations import Action, Expectation
 from flow_singer.wording import count_of
@@ -28,6 +28,7 @@ class Finding:
         count: how many rows broke it; 0 where it is not about rows.
         examples: the first of them: number of the row, from 1, and the JSON text of the value.
         said: what was seen, where it is not about rows.
+        unit: what the numbers of the examples count.
     """
 
     stream: str
@@ -38,6 +39,7 @@ class Finding:
     count: int = 0
     examples: list[tuple[int, str]] = field(default_factory=list)
     said: str = ""
+    unit: Literal["row", "line"] = "row"
 
     @property
     def is_error(self) -> bool:
@@ -68,12 +70,16 @@ class Finding:
             if self.action in _DONE
             else ""
         )
-        shown = ", ".join(f"row {row:,} ({value})" for row, value in self.examples)
-        more = ", …" if self.count > len(self.examples) else ""
         return (
-            f"Stream '{self.stream}'{column}: {count_of(self.count, 'row')} {verb} {self.expectation}{done}"
-            f": {shown}{more}."
+            f"Stream '{self.stream}'{column}: {count_of(self.count, self.unit)} {verb} {self.expectation}{done}"
+            f": {self.first}."
         )
+
+    @property
+    def first(self) -> str:
+        """`row 2 (null), row 5 (null), …`"""
+        more = ["…"] if self.count > len(self.examples) else []
+        return ", ".join([*(f"{self.unit} {row:,} ({value})" for row, value in self.examples), *more])
 
     def to_json(self) -> dict[str, Any]:
         """For machines."""
@@ -83,7 +89,7 @@ class Finding:
             "expectation": self.expectation,
             "level": "error" if self.is_error else "warning",
             "count": self.count,
-            "examples": [{"row": row, "value": value} for row, value in self.examples],
+            "examples": [{self.unit: row, "value": value} for row, value in self.examples],
         }
         if self.said:
             made["message"] = self.said
@@ -97,7 +103,7 @@ class Ledger:
 
     def __init__(self, stream: str) -> None:
         self.stream = stream
-        self._findings: dict[int, Finding] = {}
+        self._findings: dict[object, Finding] = {}
 
     def all(self) -> list[Finding]:
         """What was found so far."""
@@ -105,9 +111,10 @@ class Ledger:
 
     def of(self, one: Expectation) -> Finding:
         """The finding of an expectation that is broken."""
-        if id(one) not in self._findings:
-            self._findings[id(one)] = Finding(self.stream, one.column, one.title, one.on_failure, one.place)
-        return self._findings[id(one)]
+        key = (one.word, one.columns, one.title, one.on_failure, one.place)
+        if key not in self._findings:
+            self._findings[key] = Finding(self.stream, one.column, one.title, one.on_failure, one.place)
+        return self._findings[key]
 
     def say(self, one: Expectation, said: str) -> list[Finding]:
         """Find something that is not about single rows; what stops the run."""

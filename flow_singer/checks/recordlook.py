@@ -57,6 +57,8 @@ class RecordLook:
         for part in parts_of(parts):
             self._set_aside.clear()
             batch = self._decoder.decode([part])
+            for number, _ in self._set_aside.elements():
+                checks.of(self.schema.stream).skip(number)
             verdict = checks.look(batch)
             changed = verdict.dropped is not None or verdict.cleared or self._set_aside
             made.append((part, self._changed(verdict, part) if changed else None))

@@ -10,20 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.checks.cellvalues import Mask, nulls, shown
+from flow_singer.checks.cellvalues import Mask, shown
 from flow_singer.checks.expectations import Expectation
 from flow_singer.checks.findings import EXAMPLES, Finding, Ledger
 from flow_singer.checks.othervalues import OtherValues
 from flow_singer.checks.rowrules import Rule, bind, check_columns_known, check_pattern
 from flow_singer.checks.seenkeys import SeenKeys
-from flow_singer.checks.valuekeys import keys_of_values
+from flow_singer.checks.streamreferences import StreamReferences
+from flow_singer.checks.valuekeys import keys_of_rows
 from flow_singer.checks.wholestream import WholeStream
 from flow_singer.errors import DataError
-from flow_singer.singer.schema import Property, StreamSchema
-from flow_singer.tabular.batch import Batch, Column
+from flow_singer.singer.linenumbers import each_line
+from flow_singer.singer.schema import StreamSchema
+from flow_singer.tabular.batch import Batch
 
 
 @dataclass
@@ -53,7 +56,6 @@ class StreamChecks:
 
     Attributes:
         rows: how many were looked at.
-        extra_rules: what is to be held besides, for example what the SCHEMA says.
     """
 
     def __init__(
@@ -66,14 +68,15 @@ class StreamChecks:
         """Whether its SCHEMA came."""
         self.resumed = False
         """Whether only what is new comes: then nothing is said of how much that is."""
-        self.extra_rules: list[Rule] = []
+        self._schema_rules: list[Rule] = []
+        self._skipped: list[int] = []
+        self._numbers = np.zeros(0, dtype=np.int64)
         self._ledger = Ledger(stream)
         self._whole = WholeStream(self.expectations, self._ledger)
+        self._references = StreamReferences(stream, others, self._ledger)
         self._rules: list[Rule] = []
         self._columns: dict[str, None] = {}
         self._seen = {id(one): SeenKeys() for one in self.expectations if one.word == "unique"}
-        self._referring = [one for one in others if one.expects.stream == stream]
-        self._referred = [one for one in others if one.stream == stream]
         for one in self.expectations:
             if one.word == "pattern":
                 check_pattern(one)
@@ -93,7 +96,7 @@ class StreamChecks:
         if any(one.word == "columns_exact" for one in self.expectations):
             return None
         named = {name for one in self.expectations if one.word != "columns" for name in one.columns}
-        return named | {one.column for one in self._referred}
+        return named | self._references.columns
 
     @property
     def totals(self) -> list[str]:
@@ -109,43 +112,61 @@ class StreamChecks:
         self.met = True
         self._columns.update(dict.fromkeys([*schema.properties, *schema.unread]))
         check_columns_known(self.expectations, schema, set(self._columns))
-        for other in self._referred:
-            self._check_referred(other, schema)
-            other.met = True
+        self._references.meet(self._columns)
         for one in self.expectations:
             if one.on_failure == "clear" and one.columns[0] in schema.properties:
                 _check_clearable(one, schema)
         self._rules = [bind(one, schema) for one in self.expectations if one.word in _ROW_RULES]
         return self._whole.check_names([*schema.properties, *schema.unread])
 
-    def _check_referred(self, other: OtherValues, schema: StreamSchema) -> None:
-        if other.column not in self._columns:
-            raise DataError(
-                f"{other.expects.place}: references of stream '{other.expects.stream}' names column "
-                f"'{other.column}', which stream '{schema.stream}' lacks.",
-                f"Its columns are: {', '.join(self._columns)}.",
-            )
+    def hold_to(self, rules: Sequence[Rule], keys: Iterable[Expectation]) -> None:
+        """Look also for what the newest SCHEMA says.
+
+        Args:
+            rules: in place of those before.
+            keys: columns that are unique together; what was seen of such before stays known.
+        """
+        self._schema_rules = list(rules)
+        known = {(one.columns, one.label) for one in self.expectations}
+        for one in keys:
+            if (one.columns, one.label) not in known:
+                self.expectations.append(one)
+                self._seen[id(one)] = SeenKeys()
 
     # ------------------------------------------------------------------------------------- one batch
 
     def look(self, batch: Batch) -> Verdict:
         """Look at the next records."""
         verdict = Verdict()
+        self._numbers = self._row_numbers(batch)
         gone = np.zeros(batch.count, dtype=np.bool_)
         self._drop(batch, gone, verdict)
         if gone.any():
             verdict.dropped = gone
         batch = self._clear(batch, gone, verdict)
-        for rule in [*self._rules, *self.extra_rules]:
+        for rule in [*self._rules, *self._schema_rules]:
             if rule.expects.on_failure in ("raise", "warn"):
                 bad = rule.bad(batch)
                 self._note(rule.expects, bad, gone, batch, verdict)
         for one in self._uniques("raise", "warn"):
             self._note(one, self._repeated(one, batch, gone), gone, batch, verdict)
-        self._refer(batch, gone)
-        self.rows += batch.count
+        self._references.look(batch, ~gone, self._numbers)
+        self.rows += batch.count + len(self._skipped)
+        self._skipped.clear()
         verdict.failed += self._whole.look(batch, ~gone)
         return verdict
+
+    def skip(self, line: int) -> None:
+        """Count a record that cannot be looked at: that of a line behind those of the last batch."""
+        self._skipped.append(line)
+
+    def _row_numbers(self, batch: Batch) -> npt.NDArray[np.int64]:
+        """The numbers of the rows of a batch, from 1."""
+        numbers = np.arange(self.rows + 1, self.rows + 1 + batch.count)
+        if self._skipped:
+            lines = np.fromiter(each_line(batch.lines), np.int64, batch.count)
+            numbers += np.searchsorted(np.sort(self._skipped), lines)
+        return numbers
 
     def _drop(self, batch: Batch, gone: Mask, verdict: Verdict) -> None:
         for rule in self._rules:
@@ -188,13 +209,10 @@ class StreamChecks:
 
     def _repeated(self, one: Expectation, batch: Batch, gone: Mask) -> Mask | None:
         """Rows whose values came before; a row with a null among them is never one."""
-        columns = _columns_of(batch, one.columns)
-        if columns is None:
+        found = keys_of_rows(batch, one.columns, ~gone)
+        if found is None:
             return None
-        rows = np.flatnonzero(~gone & _all_valid(columns))
-        if not len(rows):
-            return None
-        keys = keys_of_values(_taken(columns, rows, batch.count))
+        rows, keys = found
         repeated = self._seen[id(one)].add(keys)
         if not repeated.any():
             return None
@@ -210,48 +228,20 @@ class StreamChecks:
         finding = self._ledger.of(one)
         first = rows[:EXAMPLES].tolist()
         values = [", ".join(shown(batch.columns.get(name), row) for name in one.columns) for row in first]
-        finding.add([self.rows + row + 1 for row in first], values, len(rows))
+        finding.add(self._numbers[first].tolist(), values, len(rows))
         if one.on_failure == "raise" and finding not in verdict.failed:
             verdict.failed.append(finding)
-
-    def _refer(self, batch: Batch, gone: Mask) -> None:
-        for other in self._referred:
-            columns = _columns_of(batch, (other.column,))
-            if columns is not None and len(rows := np.flatnonzero(~gone & _all_valid(columns))):
-                other.learn(keys_of_values(_taken(columns, rows, batch.count)))
-        for other in self._referring:
-            (name,) = other.expects.columns
-            columns = _columns_of(batch, (name,))
-            if columns is None or not len(rows := np.flatnonzero(~gone & _all_valid(columns))):
-                continue
-            keys = keys_of_values(_taken(columns, rows, batch.count))
-            unknown = other.unknown(keys)
-            if len(unknown):
-                where = rows[unknown]
-                values = [shown(batch.columns[name], row) for row in where[:_FIRST].tolist()]
-                other.wait(keys.take(unknown), (where + self.rows + 1).astype(np.int64), values)
 
     # --------------------------------------------------------------------------------------- the end
 
     def is_settled(self, now: float) -> bool:
         """Whether nothing that is still to come can make what came so far bad."""
-        if not all(one.is_settled for one in self._referring):
-            return False
-        return self.resumed or self._whole.is_settled(now)
+        return self._references.are_settled and (self.resumed or self._whole.is_settled(now))
 
     def finish(self, now: float) -> list[Finding]:
         """Look at the stream as a whole; what stops the run."""
         failed = [] if self.resumed else self._whole.finish(now)
-        for other in self._referring:
-            if other.is_skipped or not self.met:
-                continue
-            if not other.met:
-                failed += self._ledger.say(other.expects, f"stream '{other.stream}' never came")
-            elif (found := other.finish()).count:
-                finding = self._ledger.of(other.expects)
-                finding.add(found.rows, found.values, found.count)
-                failed += [finding] if other.expects.on_failure == "raise" else []
-        return failed
+        return failed + self._references.finish() if self.met else failed
 
     def close(self) -> None:
         """Forget everything."""
@@ -260,32 +250,6 @@ class StreamChecks:
 
 
 _ROW_RULES = frozenset({"not_null", "minimum", "maximum", "enum", "pattern"})
-_FIRST = 10
-
-
-def _columns_of(batch: Batch, names: Sequence[str]) -> list[tuple[Property, Column]] | None:
-    """Some columns; None where the batch lacks one of them."""
-    if any(name not in batch.columns for name in names):
-        return None
-    return [(batch.schema.properties[name], batch.columns[name]) for name in names]
-
-
-def _all_valid(columns: Sequence[tuple[Property, Column]]) -> Mask:
-    mask = ~nulls(columns[0][1])
-    for _, column in columns[1:]:
-        mask &= ~nulls(column)
-    return mask
-
-
-def _taken(
-    columns: Sequence[tuple[Property, Column]], rows: np.ndarray, count: int
-) -> list[tuple[Property, Column]]:
-    if len(rows) == count:
-        return list(columns)
-    return [
-        (one, column._replace(values=column.values.take(pa.array(rows)), absent=None))
-        for one, column in columns
-    ]
 
 
 def _check_clearable(one: Expectation, schema: StreamSchema) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from flow_singer.checks.cellvalues import Mask, nulls
 from flow_singer.checks.seenkeys import Keys
 from flow_singer.datapackage.rowkeys import number_text
 from flow_singer.singer.schema import Property
-from flow_singer.tabular.batch import Column
+from flow_singer.tabular.batch import Batch, Column
 from flow_singer.tabular.literals import NumberText
 from flow_singer.tabular.textarrays import TEXT
 
@@ -47,6 +49,29 @@ def keys_of_values(columns: Sequence[tuple[Property, Column]]) -> Keys:
                 high[row] = np.uint64(value + (1 << 63))
                 low[row] = 0
     return Keys(high, low)
+
+
+def keys_of_rows(batch: Batch, names: Sequence[str], kept: Mask) -> tuple[npt.NDArray[np.intp], Keys] | None:
+    """The rows of a batch that have a value in each of some columns, and their keys; None where none has.
+
+    Args:
+        batch: n records.
+        names: of the columns.
+        kept: the rows that count.
+    """
+    if any(name not in batch.columns for name in names):
+        return None
+    columns = [(batch.schema.properties[name], batch.columns[name]) for name in names]
+    for _, column in columns:
+        if column.values.null_count:
+            kept = kept & ~nulls(column)
+    rows = np.flatnonzero(kept)
+    if not len(rows):
+        return None
+    if len(rows) < batch.count:
+        taken = pa.array(rows)
+        columns = [(one, Column(column.values.take(taken), column.as_json)) for one, column in columns]
+    return rows, keys_of_values(columns)
 
 
 def _short_integer(text: str) -> int | None:

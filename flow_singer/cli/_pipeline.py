@@ -200,6 +200,32 @@ def _run_one(
     return _tell(verdict, title, [_verb(stage) for stage in stages])
 
 
+def run_supervised(cli: Cli, title: str, stages: Sequence[Stage]) -> int:
+    """Run stages whose last one answers on stdout by itself; say why they failed, unless that one has."""
+    context = RunContext(
+        uuid.uuid4().hex,
+        None,
+        1,
+        str(new_log(cli.workspace, title.split(maxsplit=1)[0])),
+        shows_chatter(cli),
+        draws=cli.progress and can_draw(),
+        terminal=is_terminal(),
+        colours=has_colours(),
+    )
+    set_context(run=context.run, job=None, task=context.task)
+    with interruptible(), LiveLine(title, wanted=cli.progress) as line:
+        verdict = run_stages(
+            stages,
+            environ={**_environ_of_stages(cli.workspace.environ), **context.variable()},
+            show=write_line,
+            progress=lambda reports: _draw(line, reports),
+        )
+    cause = verdict.cause
+    if cause is not None and (cause.fields.get("error") or cause is not verdict.stages[-1] or cause.code < 0):
+        show_error(str(cause.fields.get("error") or cause.ending), cause.fields.get("hint"), cause.exit_code)
+    return verdict.exit_code
+
+
 def _environ_of_stages(environ: Mapping[str, str]) -> dict[str, str]:
     """The options of this command, as variables or on the command line, reach the stages as arguments only.
 
