@@ -52,8 +52,8 @@ class OtherValues:
 
     @property
     def is_settled(self) -> bool:
-        """Whether no row waits."""
-        return self.is_skipped or not self._count
+        """Whether no row waits that could stop the run."""
+        return self.is_skipped or not self._count or self.expects.on_failure != "raise"
 
     def learn(self, keys: Keys) -> None:
         """Take values of the other column."""

@@ -74,6 +74,14 @@ def _rules_of(one: Property, schema: StreamSchema) -> Iterator[Rule]:
         yield CellRule(_expects(schema, name, word, label), name, find)
 
 
+def value_finds(one: Property, schema: StreamSchema) -> list[Find]:
+    """What finds values that a property does not allow, whatever their type: given as JSON text, and null left out."""
+    said = resolve(one.json_schema, schema.json_schema)
+    allowed = said.get("enum", [said["const"]] if "const" in said else None)
+    types = [] if not one.types or one.kind == "json" else [_type_rule(one.types)]
+    return [*types, *(find for _, _, find in _finds(one, said, allowed))]
+
+
 def _finds(one: Property, said: Mapping[str, Any], allowed: object) -> Iterator[tuple[str, Word, Find]]:
     if one.kind == "json" and one.types:
         yield f"type {' or '.join(sorted(one.types))}", "pattern", _type_rule(one.types)

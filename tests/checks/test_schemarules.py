@@ -184,6 +184,22 @@ def test_formats(form: str, good: list[str], bad: list[str]) -> None:
         assert bool(broken(schema, [row])) is (row in rows[len(good) :])
 
 
+@pytest.mark.parametrize(
+    ("types", "bad"),
+    [
+        (["integer", "string"], {0, 3, 4}),
+        (["number", "object"], {2, 3}),
+        (["array", "boolean"], {0, 1, 2, 4}),
+        (["null", "array", "string", "number"], set()),
+    ],
+)
+def test_values_of_another_type_than_those_allowed(types: list[str], bad: set[int]) -> None:
+    rows = [{"c": text} for text in ("0.5", "1.0", '"x"', "[]", "-1.5")]
+    if "object" in types:
+        rows.append({"c": "{}"})
+    assert broken(stream_schema({"c": {"type": types}}), rows) == bad
+
+
 def test_draft_4_says_exclusive_beside_the_limit() -> None:
     schema = stream_schema({"c": {"type": "integer", "minimum": 1, "exclusiveMinimum": True}})
     assert broken(schema, [{"c": "1"}, {"c": "2"}]) == {0}

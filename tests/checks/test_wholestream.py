@@ -80,6 +80,15 @@ def test_of_an_increment_nothing_is_said_but_that() -> None:
     ]
 
 
+@pytest.mark.parametrize("on_failure", ["raise", "warn"])
+def test_a_reference_that_only_warns_holds_nothing_up(on_failure: str) -> None:
+    checks = Checks(expected(references={"id": "other.id"}, on_failure=on_failure))
+    checks.schema(ID)
+    checks.look(batches(ID, rows("2025-12-30"), 1)[0])
+    assert checks.is_settled is (on_failure == "warn")
+    checks.close()
+
+
 def test_a_stream_that_is_referred_to_must_come() -> None:
     checks = Checks(expected(references={"id": "other.id"}))
     checks.schema(ID)
