@@ -20,6 +20,7 @@ FLOORS = [
     ["tabular", "plugins"],
     ["reading"],
     ["transforms", "datapackage"],
+    ["checks"],
     ["stages", "scaffold"],
     ["cli"],
     ["__main__"],
@@ -34,6 +35,7 @@ FRONT = {
     "datapackage.sdktap",  # a bundled tap's command line and settings
     "datapackage.sdktarget",  # a bundled target's command line and settings
     "datapackage.sink",  # a message stream into whatever takes batches
+    "datapackage.validation",  # a package by its own schema
     "datapackage.writer",  # batches into a package
 }
 
@@ -48,9 +50,9 @@ HEAVY: dict[str, set[str]] = {
     "frictionless": {"datapackage"},
     "jinja2": set(),
     "jsonschema": set(),
-    "numpy": {"tabular", "datapackage"},
+    "numpy": {"tabular", "datapackage", "checks"},
     "pandas": {"tabular", "transforms"},
-    "pyarrow": {"singer", "tabular", "reading", "datapackage"},
+    "pyarrow": {"singer", "tabular", "reading", "datapackage", "checks"},
     "requests": {"reading"},
     "singer_sdk": {"datapackage"},
     "sqlalchemy": set(),

@@ -17,8 +17,9 @@ from singer_sdk.singerlib.json import deserialize_json
 from flow_singer.datapackage.sdktap import BlockTap, is_unmapped, write_whole
 from flow_singer.errors import ConfigError
 from flow_singer.reading.newerthan import ReplicationKey
+from flow_singer.reading.readsettings import settings_of
 from flow_singer.reading.source import Source, SourceStream, open_source
-from flow_tap_datapackage.settings import CONFIG, read_settings
+from flow_tap_datapackage.settings import CONFIG
 
 logger = logging.getLogger("tap-datapackage")
 
@@ -168,7 +169,7 @@ class TapDataPackage(BlockTap):
     def discover_streams(self) -> list[FileStream]:
         """The streams of the source, which stays open until this process ends."""
         if self._source is None:
-            settings = read_settings(self.config)
+            settings = settings_of(self.config)
             self._source = open_source(self.config["path"], settings, notice=self._tell)
             atexit.register(self._source.close)  # what was downloaded or unpacked goes
         key = self.config.get("replication_key")

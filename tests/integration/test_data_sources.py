@@ -111,12 +111,13 @@ def test_a_server(sales: Path, flow: Flow, server: str, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"),
+    ("kind", "code", "message"),
     [
-        ("cut", "was cut"),
-        ("page", "is a web page"),
-        ("gone", "the server answers 404"),
-        ("off", "cannot be read"),
+        ("cut", 69, "the server cut the download"),
+        ("page", 65, "is a web page"),
+        ("gone", 65, "the server answers 404"),
+        ("busy", 69, "the server answers 503"),
+        ("off", 69, "the server refuses the connection"),
     ],
 )
 def test_a_server_on_a_bad_day(tmp_path: Path, flow: Flow, kind: str, code: int, message: str) -> None:
