@@ -174,8 +174,7 @@ class SourceStream:
                 case "parquet":
                     yield from self._parquet(file, title, misfits)
                 case "xlsx":
-                    names = [field.column for field in found.fields]
-                    sheet = sheet_parts(file, title, found.dialect, names, self.name)
+                    sheet = sheet_parts(file, title, found.dialect, found.fields, self.name)
                     yield from self._renamed([part] for part in sheet)
         except OSError as exc:
             raise DataError(f"{title} cannot be read: {exc.strerror or exc}.", "Get the file again.") from exc
