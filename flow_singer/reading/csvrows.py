@@ -7,6 +7,7 @@ Source: Table Dialect, Data Package v1 and v2.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -200,7 +201,11 @@ class CsvFile:
         dialect = self.dialect
         names = [str(number) for number in range(width)]
         null = dialect.null
-        with self._bytes() as file:
+        with contextlib.ExitStack() as stack:
+            # Arrow's own file: its thread reads ahead, and would need Python for one of Python's at its very end.
+            file = stack.enter_context(
+                pa.input_stream(str(self.path), compression="gzip" if self.is_gzip else None)
+            )
             try:
                 reader = pv.open_csv(
                     file,
@@ -234,6 +239,7 @@ class CsvFile:
                 if "Empty CSV" in str(exc) or ("skip" in str(exc) and "rows" in str(exc)):
                     return
                 raise
+            stack.enter_context(reader)
             first = done + 1
             while True:
                 try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class SourceStream:
         self._description, self._place, self._settings, self._notice = description, place, settings, notice
         self._is_sure = False  # whether the file that is read is known to be what its description says
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """The rows.
 
         Raises:

@@ -113,11 +113,12 @@ def show_place(
             look.known_records = stream.rows if options.limit is None else None
             if look.is_enough:
                 continue
-            for batch in stream.batches():
-                sink.batch(batch)
-                progress(sink.records)
-                if look.is_enough:
-                    break
+            with contextlib.closing(stream.batches()) as batches:
+                for batch in batches:
+                    sink.batch(batch)
+                    progress(sink.records)
+                    if look.is_enough:
+                        break
     return _told(shown, sink)
 
 
