@@ -12,6 +12,7 @@ import csv
 import gzip
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ _BLOCK_BYTES = 4 << 20
 _MOST_BLOCK_BYTES = 1 << 30
 ROWS = 5_000
 """How many rows at once: so many columns of cells fit into the processor's caches."""
+_RAGGED = re.compile(r"Expected \d+ columns, got (\d+): (.*)", re.DOTALL)
 _FIELD_LIMIT = 1 << 30
 
 
@@ -169,7 +171,18 @@ class CsvFile:
         Raises:
             DataError: a row has more or fewer; the file is not of its encoding, or is cut.
         """
-        yield from self._by_arrow(width) if self.dialect.is_plain else self._by_library(width)
+        yield from self._by_arrow(width) if self._is_for_arrow else self._by_library(width)
+
+    @property
+    def _is_for_arrow(self) -> bool:
+        """Whether Arrow reads it without Python in its threads: those may outlive the interpreter, and then abort.
+
+        They would need it for other encodings than UTF-8, and to be asked about rows of another length.
+        """
+        is_utf8 = self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig", "ascii")
+        return (
+            self.dialect.is_plain and is_utf8 and (self.on_error == "error" or self.dialect.null is not None)
+        )
 
     # ------------------------------------------------------------------ pyarrow
 
@@ -183,26 +196,18 @@ class CsvFile:
                     yield rows
                 return
             except pa.ArrowInvalid as exc:
-                if "straddling" in str(exc) and block < _MOST_BLOCK_BYTES and not self.skipped:
+                if "straddling" in str(exc) and block < _MOST_BLOCK_BYTES:
                     block *= 8  # a row is larger than a block
                     continue
+                if (found := _RAGGED.search(str(exc))) is not None:
+                    raise self._ragged(self._line_of_ragged(width), int(found[1]), width, found[2]) from exc
                 raise self._wrong(exc) from exc
 
     def _arrow_blocks(self, width: int, block: int, done: int) -> Iterator[TextRows]:
-        odd: list[DataError] = []
-
-        def judge(row: Any) -> str:
-            if self.on_error == "error":
-                odd.append(self._ragged(self._line_of_ragged(width), row.actual_columns, width, row.text))
-                return "error"
-            self.skipped += 1
-            return "skip"
-
         dialect = self.dialect
         names = [str(number) for number in range(width)]
         null = dialect.null
         with contextlib.ExitStack() as stack:
-            # Arrow's own file: its thread reads ahead, and would need Python for one of Python's at its very end.
             file = stack.enter_context(
                 pa.input_stream(str(self.path), compression="gzip" if self.is_gzip else None)
             )
@@ -214,7 +219,6 @@ class CsvFile:
                         column_names=names,
                         skip_rows=dialect.skip_rows,
                         skip_rows_after_names=dialect.header_rows + done,
-                        encoding=self.encoding,
                         use_threads=False,
                     ),
                     pv.ParseOptions(
@@ -223,7 +227,6 @@ class CsvFile:
                         double_quote=dialect.double_quote,
                         escape_char=dialect.escape or False,
                         newlines_in_values=True,
-                        invalid_row_handler=judge,
                     ),
                     pv.ConvertOptions(
                         column_types=dict.fromkeys(names, TEXT),
@@ -234,8 +237,6 @@ class CsvFile:
                     ),
                 )
             except pa.ArrowInvalid as exc:
-                if odd:
-                    raise odd[0] from exc
                 if "Empty CSV" in str(exc) or ("skip" in str(exc) and "rows" in str(exc)):
                     return
                 raise
@@ -246,10 +247,6 @@ class CsvFile:
                     batch = reader.read_next_batch()
                 except StopIteration:
                     return
-                except pa.ArrowInvalid:
-                    if odd:
-                        raise odd[0] from None
-                    raise
                 for start in range(0, batch.num_rows, self.most_rows):
                     part = batch.slice(start, self.most_rows)
                     yield TextRows(list(part.columns), first + start)
