@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -223,6 +224,9 @@ def test_a_narrow_window_scrolls_within_its_tables(page: Any) -> None:
             {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False},
         )
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        fields = "const around = document.querySelector('table.fields').parentNode; "
+        if width != 1000:  # a table on a wide screen, cards on a narrow one
+            assert page.execute_script(fields + "return around.scrollWidth <= around.clientWidth"), width
 
 
 def test_of_three_hundred_columns_header_and_first_column_stay(open_report: Any) -> None:
@@ -240,6 +244,21 @@ def test_of_three_hundred_columns_header_and_first_column_stay(open_report: Any)
     assert (left, top) == (9000, 2000)
     assert offsets == [0, 0, 0]
     assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_colours_follow_what_the_person_prefers(page: Any) -> None:
+    lightness = {}
+    for scheme in ("light", "dark"):
+        preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
+        colours = page.execute_script(
+            "const style = getComputedStyle(document.body); return [style.color, style.backgroundColor]"
+        )
+        lightness[scheme] = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours]
+    ink, paper = lightness["light"]
+    assert (ink < 150, paper > 600) == (True, True)
+    ink, paper = lightness["dark"]
+    assert (ink > 600, paper < 150) == (True, True)
 
 
 def test_a_field_leads_to_its_column(open_report: Any) -> None:

@@ -227,6 +227,12 @@ def test_values_that_are_all_different_are_not_called_common() -> None:
     assert 'class="common"' not in text
 
 
+def test_a_line_break_in_a_common_value_is_seen() -> None:
+    made = report(["a"], [["1"]])
+    made["streams"][0]["fields"][0]["profile"] = PROFILE | {"common": [{"value": "a\nb", "count": 2}]}
+    assert "<span>a↵b</span>" in page_html(made)
+
+
 def test_of_many_values_those_that_come_once_are_left_out() -> None:
     made = report(["id"], [["1"]])
     some = [{"value": f"v{number}", "count": 3 - min(number, 2)} for number in range(10)]
