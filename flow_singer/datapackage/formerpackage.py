@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ from flow_singer.dataplaces import DESCRIPTOR
 from flow_singer.errors import BusyError, ConfigError
 from flow_singer.files import replaced_folder
 from flow_singer.state.documents import deep_merge, is_empty
+
+WriteMode = Literal["replace", "append", "upsert"]
+"""What becomes of the rows that are there: they go, they stay, or those of the same key go."""
 
 RUN_PROPERTY = "flow:run"
 """Stands in every package that Flow wrote; only such a package is ever replaced or added to."""
@@ -131,7 +134,7 @@ def read_former(target: Path) -> FormerPackage | None:
         ) from exc
     if RUN_PROPERTY not in descriptor:
         raise ConfigError(
-            f"{target} is no package that Flow wrote, so nothing is added to it.",
+            f"{target} is no package that Flow wrote: nothing is added to it, and no bookmark is in it.",
             "Name another folder; flow run can read it: name it where the tap stands.",
         )
     return FormerPackage(path, descriptor, {id_: _compact(bytes(value)) for id_, value in states.items()})

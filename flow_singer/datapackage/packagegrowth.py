@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from flow_singer.datapackage.descriptor import resource_descriptor
 from flow_singer.datapackage.formats import Format, open_file
-from flow_singer.datapackage.formerpackage import FormerPackage, paths_of
+from flow_singer.datapackage.formerpackage import FormerPackage, WriteMode, paths_of
 from flow_singer.datapackage.formerresource import appended, columns_of, extras_of, is_alike, stored_types
 from flow_singer.datapackage.names import column_name, slug, with_digest
 from flow_singer.datapackage.streamtable import StreamTable
@@ -22,9 +22,6 @@ from flow_singer.datapackage.tablecolumn import TableColumn
 from flow_singer.errors import ConfigError, DataError
 from flow_singer.reading.source import open_source
 from flow_singer.singer.schema import StreamSchema
-
-WriteMode = Literal["replace", "append", "upsert"]
-"""What becomes of the rows that are there: they go, they stay, or those of the same key go."""
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,12 @@ import msgspec
 from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
 from flow_singer.datapackage.descriptor import grown_descriptor, package_descriptor, resource_descriptor
 from flow_singer.datapackage.formats import FORMATS, open_file
-from flow_singer.datapackage.formerpackage import FormerPackage, StateMove, read_former
+from flow_singer.datapackage.formerpackage import FormerPackage, StateMove, WriteMode, read_former
 from flow_singer.datapackage.formerresource import columns_of, stored_types
 from flow_singer.datapackage.names import resource_names, slug, with_digest
 from flow_singer.datapackage.packagegrowth import (
     Joiner,
     NewRows,
-    WriteMode,
     check_format,
     former_format,
     seed_of,
@@ -80,6 +79,8 @@ class PackageWriter:
         TargetError: nothing can be written there.
         BusyError: another process has been publishing there for a minute.
     """
+
+    commits_parts = False
 
     def __init__(
         self,
