@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_singer.checks.decorator import expect as expect
     from flow_singer.errors import BusyError as BusyError
     from flow_singer.errors import ConfigError as ConfigError
     from flow_singer.errors import DataError as DataError
@@ -39,6 +40,7 @@ _HOMES = {
     "TapError": "flow_singer.errors",
     "TargetError": "flow_singer.errors",
     "TransformError": "flow_singer.errors",
+    "expect": "flow_singer.checks.decorator",
     "transform": "flow_singer.transforms.functions",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "TargetError",
     "TransformError",
     "__version__",
+    "expect",
     "transform",
 ]
 

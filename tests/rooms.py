@@ -20,6 +20,7 @@ FLOORS = [
     ["tabular", "plugins"],
     ["reading"],
     ["transforms", "datapackage"],
+    ["checks", "looking"],
     ["stages", "scaffold"],
     ["cli"],
     ["__main__"],
@@ -35,6 +36,7 @@ FRONT = {
     "datapackage.sdktap",  # a bundled tap's command line and settings
     "datapackage.sdktarget",  # a bundled target's command line and settings
     "datapackage.sink",  # a message stream into whatever takes batches
+    "datapackage.validation",  # a package by its own schema
     "datapackage.writer",  # batches into a package
 }
 
@@ -47,11 +49,11 @@ HEAVY: dict[str, set[str]] = {
     "dask": set(),
     "duckdb": set(),
     "frictionless": {"datapackage"},
-    "jinja2": set(),
+    "jinja2": {"looking"},
     "jsonschema": set(),
-    "numpy": {"tabular", "datapackage"},
+    "numpy": {"tabular", "datapackage", "checks", "looking"},
     "pandas": {"tabular", "transforms"},
-    "pyarrow": {"singer", "tabular", "reading", "datapackage"},
+    "pyarrow": {"singer", "tabular", "reading", "datapackage", "checks", "looking"},
     "requests": {"reading"},
     "singer_sdk": {"datapackage"},
     "sqlalchemy": set(),

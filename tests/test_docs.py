@@ -165,12 +165,16 @@ def test_python_page_is_that_of_the_public_names() -> None:
     headed = re.findall(r"^## `flow_singer\.(\w+)`$", text, re.M)
     listed = re.findall(r"^\| `(\w+)` \| `\w+` \| \d+ \|", text, re.M)
     assert sorted([*headed, *listed, "__version__"]) == sorted(flow_singer.__all__)
-    _, rows = text.split("| Argument | |\n|---|---|\n")
-    arguments = re.findall(r"^\| `\*?(\w+)` \|", rows.partition("\n\n")[0], re.M)
-    parameters = inspect.signature(flow_singer.transform).parameters
-    assert arguments == list(parameters)
-    shown = [str(one.replace(annotation=inspect.Parameter.empty)) for one in parameters.values()]
-    assert f"`transform({', '.join(shown)})`" in text
+    decorated = re.findall(
+        r"^## `flow_singer\.(\w+)`$.*?^\| Argument \| \|\n\|---\|---\|\n(.*?)\n\n", text, re.M | re.S
+    )
+    assert [name for name, _ in decorated] == ["transform", "expect"]
+    for name, rows in decorated:
+        arguments = re.findall(r"^\| `\*?(\w+)` \|", rows, re.M)
+        parameters = inspect.signature(getattr(flow_singer, name)).parameters
+        assert arguments == list(parameters)
+        shown = [str(one.replace(annotation=inspect.Parameter.empty)) for one in parameters.values()]
+        assert f"`{name}({', '.join(shown)})`" in text.replace('"', "'")
 
 
 FOR_CONTRIBUTORS = {"CHANGELOG.md", "CONTRIBUTING.md", "docs/design.md"}

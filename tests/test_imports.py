@@ -65,6 +65,8 @@ def test_no_two_files_share_a_name_but_a_verb_and_what_carries_it_out() -> None:
         ("cli.load", "stages.load"),
         ("cli.state", "state"),
         ("cli.transform", "stages.transform"),
+        ("cli.show", "stages.show"),
+        ("cli.validate", "stages.validate"),
     }
 
 

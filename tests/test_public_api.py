@@ -33,6 +33,16 @@ PUBLIC = {
     "TapError": ERROR,
     "TargetError": ERROR,
     "TransformError": ERROR,
+    "expect": (
+        "(*streams: 'str', columns: 'Sequence[str] | None' = None, columns_exact: 'bool' = False,"
+        " min_rows: 'int | None' = None, max_rows: 'int | None' = None,"
+        " unique: 'str | Sequence[str] | Sequence[Sequence[str]] | None' = None,"
+        " not_null: 'str | Sequence[str] | None' = None, minimum: 'Mapping[str, Any] | None' = None,"
+        " maximum: 'Mapping[str, Any] | None' = None, enum: 'Mapping[str, Sequence[Any]] | None' = None,"
+        " pattern: 'Mapping[str, str] | None' = None, references: 'Mapping[str, str] | None' = None,"
+        " freshness: 'Mapping[str, str] | None' = None,"
+        " on_failure: \"Literal['raise', 'drop', 'clear', 'warn']\" = 'raise') -> 'Callable[[F], F]'"
+    ),
     "transform": (
         "(*streams: 'str', into: 'str | Sequence[str] | Mapping[str, Sequence[str] | None] | None' = None,"
         " key: 'Sequence[str] | None' = None, whole: 'bool' = False, batch: 'bool' = False, rows: 'bool' = False,"

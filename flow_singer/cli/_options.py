@@ -54,6 +54,13 @@ check = click.option(
     "--check", is_flag=True, help="Publish a CSV or JSON Lines package only if frictionless finds it valid."
 )
 
+expect = click.option(
+    "--expect",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_file,
+    metavar="FILE",
+    help="What streams must be (YAML or JSON), besides what meltano.yml says.",
+)
 tap_config = click.option(
     "--config",
     shell_complete=complete_file,

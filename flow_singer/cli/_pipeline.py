@@ -28,6 +28,7 @@ from flow_singer.plugins.prepare import read_config
 from flow_singer.plugins.programs import find_plugin
 from flow_singer.process.interrupts import interruptible
 from flow_singer.process.runcontext import RunContext
+from flow_singer.stages.expected import expected_of_tap
 from flow_singer.stages.load import is_folder
 from flow_singer.stages.pipeline import Stage, StageReport, Verdict, run_stages
 from flow_singer.stages.tapoptions import TapOptions
@@ -53,6 +54,7 @@ class PipelineOptions:
     max_rejects: int | None = None
     csv_null: str | None = None
     check: bool = False
+    expect: Path | None = None
     write_mode: str = "replace"
 
     def grows(self, target: str) -> bool:
@@ -110,7 +112,10 @@ def _refuse_idle_options(
         )
     if not any(is_file(word) for block in blocks for word in block):
         refuse_idle(idle_without_files())
-        if not any(_sets_aside(workspace, target) for block in blocks if (target := target_of(block))):
+        looked_at = pipeline.expect or any(expected_of_tap(workspace.project, block[0]) for block in blocks)
+        if not looked_at and not any(
+            _sets_aside(workspace, target) for block in blocks if (target := target_of(block))
+        ):
             refuse_idle([_IDLE_REJECT])
     targets = [target for block in blocks if (target := target_of(block)) is not None]
     folders = [target for target in targets if is_folder(target)]
@@ -205,6 +210,32 @@ def _run_one(
     return _tell(verdict, title, [_verb(stage) for stage in stages])
 
 
+def run_supervised(cli: Cli, title: str, stages: Sequence[Stage]) -> int:
+    """Run stages whose last one answers on stdout by itself; say why they failed, unless that one has."""
+    context = RunContext(
+        uuid.uuid4().hex,
+        None,
+        1,
+        str(new_log(cli.workspace, title.split(maxsplit=1)[0])),
+        shows_chatter(cli),
+        draws=cli.progress and can_draw(),
+        terminal=is_terminal(),
+        colours=has_colours(),
+    )
+    set_context(run=context.run, job=None, task=context.task)
+    with interruptible(), LiveLine(title, wanted=cli.progress) as line:
+        verdict = run_stages(
+            stages,
+            environ={**_environ_of_stages(cli.workspace.environ), **context.variable()},
+            show=write_line,
+            progress=lambda reports: _draw(line, reports),
+        )
+    cause = verdict.cause
+    if cause is not None and (cause.fields.get("error") or cause is not verdict.stages[-1] or cause.code < 0):
+        show_error(str(cause.fields.get("error") or cause.ending), cause.fields.get("hint"), cause.exit_code)
+    return verdict.exit_code
+
+
 def _environ_of_stages(environ: Mapping[str, str]) -> dict[str, str]:
     """The options of this command, as variables or on the command line, reach the stages as arguments only.
 
@@ -251,12 +282,14 @@ def make_stages(
     if options.limit is None:
         run += _option("--state-id", bookmark)
     stages = [Stage(tap, tuple(run), _variable("FLOW_RUN_CONFIG", pipeline.config))]
-    if files:
+    expected = expected_of_tap(project, tap)
+    if files or expected or pipeline.expect:
         plain = ["--plain"] * options.plain
         strict = {None: [], True: ["--strict"], False: ["--no-strict"]}[pipeline.strict]
         transform = [*shared, "transform", *plain, *strict, *_rejecting(pipeline)]
         transform += _option("--batch-records", pipeline.batch_records)
-        stages.append(Stage(" ".join(files), (*transform, *files)))
+        transform += _option("--expect", pipeline.expect) + _option("--of", tap if expected else None)
+        stages.append(Stage(" ".join(files) or "expectations", (*transform, *files)))
     if target is not None:
         load = [*shared, "load", target, *noise]
         load += _option("--format", pipeline.package_format if is_folder(target) else None)

@@ -28,6 +28,8 @@ _VERBS = {
         "discover": "Show the streams that a tap has.",
         "select": "Choose streams and fields, and see why each is in or out.",
         "list": "List plugins, jobs, environments and bookmarks.",
+        "show": "Look at data: streams, fields, the first rows.",
+        "validate": "Look whether data are what they should be.",
         "check": "Find what is wrong with a project, without running it.",
         "state": "Look at bookmarks, and change them.",
     },

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-records", type=click.IntRange(1), metavar="N", help="Records a function gets. [default: 10000]"
 )
+@_options.expect
 @_options.reject
 @_options.max_rejects
 @_options.csv_null
@@ -118,6 +119,7 @@ def command(
     on_incomplete: str | None,
     strict: bool | None,
     batch_records: int | None,
+    expect: Path | None,
     reject: Path | None,
     max_rejects: int | None,
     csv_null: str | None,
@@ -183,6 +185,7 @@ def command(
             max_rejects,
             csv_null,
             check,
+            expect,
             write_mode,
         )
         return run_pipelines(cli, words, replace(options, state_id=state_id), pipeline)
@@ -258,6 +261,15 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
             "write_mode",
             "check",
         )
+    )
+    refuse_idle(
+        [
+            Idle(
+                "expect",
+                "has no use here: the messages go to stdout.",
+                f"Name a target, or put it behind a pipe: flow run {name} | flow transform --expect FILE",
+            )
+        ]
     )
     if to is not None:
         if is_folder(to):

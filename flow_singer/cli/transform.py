@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seconds a record may wait.",
 )
+@_options.expect
+@click.option("--of", "tap", metavar="TAP", hidden=True)
 @_options.reject
 @_options.max_rejects
 @_options.nan
@@ -56,6 +58,8 @@ def command(
     files: tuple[str, ...],
     batch_records: int,
     max_age: float,
+    expect: Path | None,
+    tap: str | None,
     reject: Path | None,
     max_rejects: int | None,
     nan: str,
@@ -82,7 +86,7 @@ def command(
     if about_format is not None:
         raise ConfigError("--format goes with --about.", "The format of messages is always Singer's.")
     specs = [*files, *_configured_files(config)]
-    if not specs:
+    if not specs and expect is None and tap is None:
         raise click.UsageError("Name at least one file: flow transform t.py")
     if max_rejects is not None and reject is None:
         raise click.UsageError("--max-rejects needs --reject FILE.")
@@ -104,10 +108,13 @@ def command(
         live as line,
     ):
         parallel.expect_input(0)  # a second process starts while this one still loads pandas
+        from flow_singer.stages.expected import expected_in_file, expected_of_tap
         from flow_singer.stages.transform import TransformOptions, transform_stream
         from flow_singer.tabular.memory import set_up_memory
         from flow_singer.transforms.waitingrecords import Limits
 
+        expected = [] if expect is None else expected_in_file(expect)
+        expected_of_tap(cli.workspace.project, tap)  # a mistake in it shows before anything is read
         options = TransformOptions(
             plain=plain,
             limits=Limits(batch_records=batch_records, max_age_s=max_age),
@@ -119,6 +126,7 @@ def command(
             debug=debug,
             batch_paths=cli.workspace.batch_paths,
             supervised=StatusWriter(cli.workspace.environ).supervised,
+            expected=lambda name: [*expected, *expected_of_tap(cli.workspace.project, tap or name)],
         )
         set_up_memory()
         source, out = os.dup(0), os.dup(1)

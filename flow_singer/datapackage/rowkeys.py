@@ -150,10 +150,10 @@ def _key_texts(column: Column, is_number: bool) -> pa.Array:
     texts = json_texts(column).cast(TEXT)
     if not is_number or not column.as_json:
         return texts
-    return pa.array([_number_text(text) for text in texts.to_pylist()], TEXT)
+    return pa.array([number_text(text) for text in texts.to_pylist()], TEXT)
 
 
-def _number_text(text: str) -> str:
+def number_text(text: str) -> str:
     """One text for all JSON texts of a number."""
     try:
         value = Decimal(text)

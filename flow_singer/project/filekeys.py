@@ -29,6 +29,8 @@ EXTRAS = {
     "loaders": frozenset({"dialect", "target_schema", "log_parser"}),
     "mappers": frozenset({"mappings", "log_parser"}),
 }
+FLOW_KEYS = {"extractors": frozenset({"expect"})}
+"""Keys that Flow alone reads, as they are written. To Meltano they are extras of no meaning."""
 _FOR_TAPS = {
     **dict.fromkeys(("taps", "tap", "extractors", "sources"), "extractors"),
     **dict.fromkeys(("targets", "target", "loaders", "destinations"), "loaders"),
@@ -89,7 +91,11 @@ def _in_plugins(plugins: Section, environment: str = "") -> Iterator[str | Confi
 
 def _in_entry(kind: str, entry: Section, where: str, *, is_overlay: bool) -> Iterator[str | ConfigError]:
     extras = EXTRAS.get(kind)
-    known = {*(_OVERLAY if is_overlay else DEFINITION_KEYS), *(extras or ())}
+    known = {
+        *(_OVERLAY if is_overlay else DEFINITION_KEYS),
+        *(extras or ()),
+        *FLOW_KEYS.get(kind, ()),
+    }
     for key in entry:
         if is_overlay and key in DEFINITION_KEYS - _OVERLAY:
             yield f"{entry.at(key)}: '{key}'{where} has no effect: only the plugin's own entry may say it."

@@ -10,7 +10,7 @@ from flow_singer.errors import ConfigError
 from flow_singer.nearnames import suggest
 from flow_singer.project.casting import cast, process
 from flow_singer.project.definitions import Plugin, Setting, extras_of
-from flow_singer.project.filekeys import KINDS
+from flow_singer.project.filekeys import FLOW_KEYS, KINDS
 from flow_singer.project.masking import find_secrets
 from flow_singer.project.meltanofile import Project
 from flow_singer.project.variables import (
@@ -201,7 +201,9 @@ def _layers(project: Project, plugin: Plugin) -> list[tuple[str, dict[str, Any]]
 
 
 def _underscored(extras: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"_{name}": value for name, value in extras.items()}
+    """Extras as settings; without those that are read as they are written, as `$` means no variable there."""
+    ours = frozenset().union(*FLOW_KEYS.values())
+    return {f"_{name}": value for name, value in extras.items() if name not in ours}
 
 
 def _definitions(project: Project, plugin: Plugin, declared: Sequence[Setting]) -> dict[str, Setting]:

@@ -1,272 +1,227 @@
-"""The type of a column of CSV, from all of its cells.
-
-A cell stays what it is: `007` and `+49 30 …` are texts, as a number would not give them back.
-"""
+"""The type of a column of CSV, from all of its cells: what nobody could tell from them stays text."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flow_singer.errors import ConfigError, DataError
+from flow_singer.reading.cellforms import COMMA, GROUPED, INTEGER, NUMBERS, POINT, THOUSANDS, Form
+from flow_singer.reading.columncells import ColumnCells
+from flow_singer.reading.guesses import Guesses
 from flow_singer.reading.readsettings import ReadSettings
-from flow_singer.tabular.textarrays import TEXT
-
-NULL_WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None", "nan", "NaN", "-", "--", "#N/A", "?")
-"""Texts that stand for null in a column whose other cells are numbers, dates or booleans."""
 
 _ENOUGH = 4
 """So many cells in a column make one that is of another type at its end odd."""
-
-_INTEGER = r"^-?(0|[1-9]\d*)$"
-_POINT = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
-_POINT_GROUPED = r"^-?([1-9]\d{0,2}(,\d{3})+|0|[1-9]\d*)(\.\d+)?$"
-_COMMA = r"^-?(0|[1-9]\d*)(,\d+)?$"
-_COMMA_GROUPED = r"^-?([1-9]\d{0,2}(\.\d{3})+|0|[1-9]\d*)(,\d+)?$"
-_THOUSANDS = r"^-?([1-9]\d{0,2},\d{3}|0|[1-9]\d{0,2})$"
-_BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
-_ISO_DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
-_ISO_STAMP = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?$"
-_DOTTED = r"^(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])\.\d{4}$"
-_SLASHED = r"^(0?[1-9]|[12]\d|3[01])/(0?[1-9]|[12]\d|3[01])/\d{4}$"
-
-_PATTERNS: Mapping[str, str] = {
-    "integer": _INTEGER,
-    "number": _POINT,
-    "number,": _COMMA,
-    "number grouped": _POINT_GROUPED,
-    "number, grouped": _COMMA_GROUPED,
-    "boolean": _BOOLEAN,
-    "date": _ISO_DATE,
-    "datetime": _ISO_STAMP,
-    "date dotted": _DOTTED,
-    "date slashed": _SLASHED,
-}
-"""What a column may be, the best first."""
-
-_FIELDS: Mapping[str, dict[str, Any]] = {
-    "integer": {"type": "integer"},
-    "number": {"type": "number"},
-    "number,": {"type": "number", "decimalChar": ","},
-    "number grouped": {"type": "number", "groupChar": ","},
-    "number, grouped": {"type": "number", "decimalChar": ",", "groupChar": "."},
-    "boolean": {
-        "type": "boolean",
-        "trueValues": ["true", "True", "TRUE"],
-        "falseValues": ["false", "False", "FALSE"],
-    },
-    "date": {"type": "date"},
-    "datetime": {"type": "datetime"},
-    "date dotted": {"type": "date", "format": "%d.%m.%Y"},
-    "date said": {"type": "date"},
-}
+_BETWEEN = {",": "commas", ".": "points", "'": "apostrophes", "\u2019": "apostrophes"} | dict.fromkeys(
+    " \u00a0\u202f", "blanks"
+)
 
 
-@dataclass
 class ColumnType:
-    """What the cells of one column can be.
+    """One column.
 
     Args:
         name: of the column.
         settings: what a person said.
 
     Attributes:
-        alive: what all cells so far can be; of `_PATTERNS`.
-        but_last: what they can be without the very last row.
-        used: words that stand for null in it.
+        name: of the column.
+        cells: what its cells can be.
+        is_last_odd: whether its type is that of all cells but the last.
+        is_empty_once: whether a cell of a key is empty.
     """
 
-    name: str
-    settings: ReadSettings
-    alive: list[str] = field(default_factory=list)
-    but_last: list[str] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    values: int = 0
-    last: str | None = None
-    largest: list[int] = field(default_factory=lambda: [0, 0])
-    """The greatest first and second number of dates with slashes."""
-    is_thousands: bool = True
-    """Whether each number with a comma may be one in thousands."""
-
-    def __post_init__(self) -> None:
-        self.alive = ["date said"] if self.settings.date_format else []
-        self.alive += list(_PATTERNS)
-        self.but_last = list(self.alive)
+    def __init__(self, name: str, settings: ReadSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self.cells = ColumnCells(settings)
+        self.is_last_odd = False
+        self.is_empty_once = False
 
     def take(self, cells: pa.Array) -> None:
         """Take the next cells; an empty one says nothing."""
-        self.but_last = list(self.alive)
-        self.last = cells[len(cells) - 1].as_py() if len(cells) else self.last
-        if not self.alive:
-            return
-        head, tail = cells[: len(cells) - 1], cells[len(cells) - 1 :]
-        self.but_last = self._judged(head, self.alive)
-        self.alive = self._judged(tail, self.but_last)
+        self.cells.take(cells)
+        if self.name in self.settings.key:
+            self.is_empty_once = self.is_empty_once or bool(pc.any(pc.equal(cells, "")).as_py())
 
-    def _judged(self, cells: pa.Array, alive: list[str]) -> list[str]:
-        """What of `alive` all these cells can be; those that are empty or stand for null can be all of it."""
-        present = cells.filter(pc.fill_null(pc.not_equal(cells, ""), False))
-        nulls = self.settings.null_values
-        if nulls is None:
-            left = self._left(present, alive)
-            if left == alive:
-                self.values += len(present)
-                return alive
-        is_word = pc.is_in(present, value_set=pa.array(NULL_WORDS if nulls is None else nulls, TEXT))
-        if pc.any(is_word).as_py():
-            self.used |= set(pc.unique(present.filter(is_word)).to_pylist())
-            present = present.filter(pc.invert(is_word))
-            left = self._left(present, alive)
-        elif nulls is not None:
-            left = self._left(present, alive)
-        self.values += len(present)
-        return left
-
-    def _left(self, present: pa.Array, alive: list[str]) -> list[str]:
-        if not len(present):
-            return alive
-        if alive[:1] == ["integer"] and _are_plain_integers(present):  # then they are numbers of all forms
-            return [one for one in alive if one.startswith(("integer", "number"))]
-        return [one for one in alive if self._can_be(one, present)]
-
-    def _can_be(self, one: str, cells: pa.Array) -> bool:
-        if one == "date said":
-            return all(_reads(text, self.settings.date_format or "") for text in pc.unique(cells).to_pylist())
-        if not pc.all(pc.match_substring_regex(cells, _PATTERNS[one])).as_py():
-            return False
-        if one in ("date", "datetime"):
-            return _are_days(pc.utf8_slice_codeunits(cells, 0, 10))
-        if one == "date dotted":
-            return all(_reads(text, "%d.%m.%Y") for text in pc.unique(cells).to_pylist())
-        if one == "date slashed":
-            parts = [text.split("/") for text in pc.unique(cells).to_pylist()]
-            self.largest = [max(self.largest[at], *(int(part[at]) for part in parts)) for at in (0, 1)]
-            return min(self.largest) <= 12
-        if one == "number,":
-            self.is_thousands = self.is_thousands and bool(
-                pc.all(pc.match_substring_regex(cells, _THOUSANDS)).as_py()
-            )
-        return True
-
-    def field(self, delimiter: str, title: str, notice: Callable[[str], None]) -> dict[str, Any]:
+    def field(self, delimiter: str, marks: set[str], title: str, guesses: Guesses) -> dict[str, Any]:
         """The Table Schema field, once all cells were taken.
 
         Args:
             delimiter: of the file: where it is a semicolon, a comma is in decimals.
-            title: the file.
-            notice: told of what is guessed and could be wrong.
+            marks: what divides the fractions of other columns.
+            title: of the file.
+            guesses: told of what is guessed and could be wrong.
+
+        Raises:
+            ConfigError: a person says that it holds dates, and it does not show how they are written.
+            DataError: a person says that it is of the key, and there is not a value in each row.
         """
+        made = self._field(delimiter, marks, title, guesses)
+        if self.name in self.settings.key:
+            nulls = self.cells.used & set(made.get("missingValues", ()))
+            if self.is_empty_once or nulls:
+                raise empty_key(title, self.name, None if self.is_empty_once else min(nulls))
+        return made
+
+    def _field(self, delimiter: str, marks: set[str], title: str, guesses: Guesses) -> dict[str, Any]:
         said = self.settings.types.get(self.name)
         if said is not None:
-            return self._as_said(said)
-        if not self.values:
-            return {"name": self.name, "type": "string", **self._missing(set())}
-        chosen = self._chosen(delimiter, title, notice)
-        if chosen is None and self.but_last and not self.alive and self.values >= _ENOUGH:
-            chosen = self._but_for_last(title, notice)
+            return {"name": self.name, **self._as_said(said, delimiter, marks, title)}
+        chosen = self._chosen(delimiter, marks, guesses) if self.cells.values else None
+        if chosen is None and self.cells.values >= _ENOUGH and self.cells.but_last and not self.cells.alive:
+            chosen = self._but_for_last(guesses)
         if chosen is None:
-            return {"name": self.name, "type": "string", **self._missing(set())}
-        if self.used and self.settings.null_values is None:
-            words = ", ".join(map(repr, sorted(self.used)))
-            notice(f"{title}: {words} in '{self.name}' is null. 'null_values' says otherwise.")
-        return {"name": self.name, **chosen, **self._missing(self.used)}
+            return {"name": self.name, "type": "string", **self._missing(set(), "string")}
+        words = sorted(one for one in self.cells.used if one.strip())
+        if words and self.settings.null_values is None:
+            shown = ", ".join(map(repr, words))
+            guesses.add(f"{shown} in {{names}} is null. 'null_values' says otherwise.", self.name)
+        return {"name": self.name, **chosen, **self._missing(self.cells.used, chosen["type"])}
 
-    def _missing(self, used: set[str]) -> dict[str, Any]:
+    def _missing(self, used: set[str], kind: str) -> dict[str, Any]:
         nulls = self.settings.null_values
-        if nulls is not None:
+        if nulls is None:
+            return {"missingValues": ["", *sorted(used)]} if used else {}
+        if kind in ("string", "any"):
             return {"missingValues": list(nulls)}
-        return {"missingValues": ["", *sorted(used)]} if used else {}
+        return {"missingValues": list(dict.fromkeys(["", *nulls, *sorted(used)]))}
 
-    def _as_said(self, said: str) -> dict[str, Any]:
-        """The field of a column whose type a person said; how numbers and dates are written is still found out."""
-        made: dict[str, Any] = {"name": self.name, "type": said}
-        fits = [one for one in self.alive if _FIELDS.get(one, {}).get("type") == said]
-        if fits and said in ("number", "boolean"):
-            made |= _FIELDS[fits[0]]
-        if said in ("date", "datetime", "time") and self.settings.date_format:
-            made["format"] = self.settings.date_format
-        elif fits and said == "date":
-            made |= _FIELDS[fits[0]]
-        return made | self._missing(
-            self.used if said != "string" and self.settings.null_values is None else set()
+    def _number(self, name: str) -> dict[str, Any]:
+        """The field of a form of numbers: integers, where thousands are divided and none has a fraction."""
+        form = self.cells.forms[name]
+        made = dict(form.field)
+        if form.group and name not in self.cells.fractions:
+            made = {"type": "integer", "groupChar": form.group}
+        if self.cells.is_padded:
+            made["format"] = "default"  # says that a cell is not as JSON has it
+        return made
+
+    def _chosen(self, delimiter: str, marks: set[str], guesses: Guesses) -> dict[str, Any] | None:
+        if not self.cells.alive:
+            return None
+        best = self.cells.alive[0]
+        form = self.cells.forms[best]
+        if best in NUMBERS:
+            name = self._number_form(best, delimiter, marks)
+            if name is None:
+                guesses.add(
+                    f"{{names}} {{are}} text: of numbers such as {self._example()}, nobody can say whether {form.decimal!r} "
+                    "divides thousands. 'types' decides: integer or number.",
+                    self.name,
+                )
+                return None
+            made, told = self._number(name), self.cells.forms[name].told
+            if made["type"] == "integer" and told:
+                told = f"integers with {_BETWEEN[self.cells.forms[name].group]} between thousands"
+            if told:
+                guesses.add(f"{{names}} {{are}} read as {told}. 'types' says otherwise.", self.name)
+            return made
+        if len(form.orders) > 1:
+            return self._by_order(best, form, guesses)
+        if form.told:
+            guesses.add(f"{{names}} {{are}} read as {form.told}. 'types' says otherwise.", self.name)
+        return dict(form.field)
+
+    def _number_form(self, best: str, delimiter: str, marks: set[str]) -> str | None:
+        """The form of numbers, where the same cells could be of several; None where nothing tells."""
+        form = self.cells.forms[best]
+        if form.group == " " and best not in self.cells.fractions:
+            return None  # telephone numbers are written so
+        if form.group or best not in (POINT, COMMA) or not self.cells.may_be_thousands(form.decimal):
+            return best
+        mark, other = form.decimal, "," if form.decimal == "." else "."
+        if mark in marks:
+            return best
+        if other in marks:
+            return GROUPED[mark]
+        if delimiter == ",":  # there, a comma in a number is quoted: it divides thousands
+            return best if mark == "." else GROUPED[","]
+        if delimiter == ";":  # there, a comma is in decimals
+            return best if mark == "," else None
+        return best if mark == "." else None
+
+    def _by_order(self, name: str, form: Form, guesses: Guesses) -> dict[str, Any] | None:
+        """A column of dates in which day or month may come first."""
+        orders = self.cells.orders.left[name]
+        if len(orders) > 1:
+            guesses.add(
+                f"{{names}} {{are}} text: in dates such as {self._example()}, day or month could come first. "
+                f"'date_format' decides: {' or '.join(one + form.time for one in orders)}.",
+                self.name,
+            )
+            return None
+        made = {**form.field, "format": orders[0] + form.time}
+        guesses.add(
+            f"{{names}} {{are}} read as {form.told} of the form {made['format']}. 'date_format' says otherwise.",
+            self.name,
         )
+        return made
 
-    def _chosen(self, delimiter: str, title: str, notice: Callable[[str], None]) -> dict[str, Any] | None:
-        if not self.alive:
-            return None
-        best = self.alive[0]
-        if best == "date said":
-            return {"type": "date", "format": self.settings.date_format}
-        if best == "date slashed":
-            return self._slashed(title, notice)
-        if best == "number," and self.is_thousands and delimiter != ";" and "number grouped" in self.alive:
-            best = "number grouped"
-        if best not in ("integer", "number", "boolean", "date", "datetime"):
-            notice(f"{title}: '{self.name}' is read as {_SAID[best]}. 'types' says otherwise.")
-        return _FIELDS[best]
+    def _example(self) -> str:
+        return repr(self.cells.last) if self.cells.last else "these"
 
-    def _slashed(self, title: str, notice: Callable[[str], None]) -> dict[str, Any] | None:
-        first, second = self.largest
-        if first <= 12 and second <= 12:
-            notice(
-                f"{title}: in the dates of '{self.name}', such as {self.last!r}, day or month could come first; they "
-                "stay texts. 'date_format' decides: %d/%m/%Y or %m/%d/%Y."
+    def _as_said(self, said: str, delimiter: str, marks: set[str], title: str) -> dict[str, Any]:
+        """The field of a column whose type a person said; how numbers and dates are written is still found out."""
+        missing = self._missing(self.cells.used if said not in ("string", "any") else set(), said)
+        fits = [name for name in self.cells.alive if self.cells.values]
+        made: dict[str, Any] = {}
+        if said in ("date", "datetime", "time") and self.settings.date_format:
+            made = {"format": self.settings.date_format}
+        elif said == "integer":
+            grouped = [
+                name for name in fits if self.cells.forms[name].group and name not in self.cells.fractions
+            ]
+            made = {} if INTEGER in fits or not grouped else self._number(self._thousands_first(grouped))
+        elif said == "number" and (numbers := [name for name in fits if name in NUMBERS]):
+            name = self._number_form(numbers[0], delimiter, marks) or numbers[0]
+            made = self._number(name)
+        elif said in ("date", "datetime", "boolean"):
+            form = next(
+                (self.cells.forms[one] for one in fits if self.cells.forms[one].field["type"] == said), None
             )
-            return None
-        form = "%d/%m/%Y" if first > 12 else "%m/%d/%Y"
-        notice(f"{title}: the dates of '{self.name}' are read as {form}. 'date_format' says otherwise.")
-        return {"type": "date", "format": form}
+            made = dict(form.field) if form else {}
+            if form and len(form.orders) > 1:
+                made = self._order_as_said(fits, form, title)
+        return made | {"type": said} | missing
 
-    def _but_for_last(self, title: str, notice: Callable[[str], None]) -> dict[str, Any] | None:
+    def _thousands_first(self, grouped: list[str]) -> str:
+        known = [GROUPED[mark] for mark in THOUSANDS if mark in self.cells.only_thousands]
+        return next((name for name in known if name in grouped), grouped[0])
+
+    def _order_as_said(self, fits: list[str], form: Form, title: str) -> dict[str, Any]:
+        name = next(one for one in fits if self.cells.forms[one] is form)
+        orders = self.cells.orders.left[name]
+        if len(orders) > 1:
+            raise ConfigError(
+                f"{title}: in the dates of '{self.name}', such as {self._example()}, day or month could come first.",
+                f"Set 'date_format': {' or '.join(one + form.time for one in orders)}.",
+            )
+        return {**form.field, "format": orders[0] + form.time}
+
+    def _but_for_last(self, guesses: Guesses) -> dict[str, Any] | None:
         """A column that only the last row keeps from having a type: that may be a total."""
-        best = self.but_last[0]
-        kind = _FIELDS.get(best)
+        form = self.cells.forms[self.cells.but_last[0]]
+        kind = None if len(form.orders) > 1 else dict(form.field)
         if kind is None or self.settings.on_error != "skip":
-            notice(
-                f"{title}: '{self.name}' would be of type {(kind or {'type': 'date'})['type']} but for the last row, which "
-                f"has {self.last!r}; it stays text. If that is a total, leave it out: 'on_error': 'skip'."
+            kind_name = form.field["type"]
+            guesses.add(
+                f"{{names}} {{are}} text, but would be of type {kind_name} without the last row, which has {self.cells.last!r}. If "
+                "that is a total, leave it out: 'on_error': 'skip'.",
+                self.name,
             )
             return None
+        self.is_last_odd = True
         return kind
 
 
-_SAID = {
-    "number,": "numbers with a decimal comma",
-    "number grouped": "numbers with commas between thousands",
-    "number, grouped": "numbers with a decimal comma and points between thousands",
-    "date dotted": "dates, day first",
-}
-
-
-def _are_plain_integers(cells: pa.Array) -> bool:
-    """Whether all are integers as this machine writes them: without a look at each."""
-    try:
-        return bool(cells.cast(pa.int64()).cast(TEXT).equals(cells))
-    except pa.ArrowInvalid:
-        return False
-
-
-def _are_days(cells: pa.Array) -> bool:
-    try:
-        cells.cast(pa.date32())
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _reads(text: str, form: str) -> bool:
-    try:
-        datetime.strptime(text, form)
-    except (ValueError, re.error):
-        return False
-    return True
-
-
-def unknown_types(settings: ReadSettings, names: Sequence[str]) -> list[str]:
-    """Columns that a person gave a type and that are not there."""
-    return [name for name in settings.types if name not in names]
+def empty_key(title: str, name: str, word: str | None = None) -> DataError:
+    """The error of a column of the key that lacks a value; `word` is a text that stands for null."""
+    what = "is empty" if word is None else f"is {word!r}, which stands for null,"
+    return DataError(
+        f"{title}: '{name}', which 'key' names, {what} in some row.",
+        "Name columns that have a value in each row, or correct the file.",
+    )

@@ -7,6 +7,7 @@ Source: Table Dialect, Data Package v1 and v2.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -192,7 +193,7 @@ class CsvFile:
 
         def judge(row: Any) -> str:
             if self.on_error == "error":
-                odd.append(self._ragged(row.number, row.actual_columns, width, row.text))
+                odd.append(self._ragged(self._line_of_ragged(width), row.actual_columns, width, row.text))
                 return "error"
             self.skipped += 1
             return "skip"
@@ -200,7 +201,11 @@ class CsvFile:
         dialect = self.dialect
         names = [str(number) for number in range(width)]
         null = dialect.null
-        with self._bytes() as file:
+        with contextlib.ExitStack() as stack:
+            # Arrow's own file: its thread reads ahead, and would need Python for one of Python's at its very end.
+            file = stack.enter_context(
+                pa.input_stream(str(self.path), compression="gzip" if self.is_gzip else None)
+            )
             try:
                 reader = pv.open_csv(
                     file,
@@ -234,6 +239,7 @@ class CsvFile:
                 if "Empty CSV" in str(exc) or ("skip" in str(exc) and "rows" in str(exc)):
                     return
                 raise
+            stack.enter_context(reader)
             first = done + 1
             while True:
                 try:
@@ -265,8 +271,8 @@ class CsvFile:
                         if len(row) == width:
                             taken.append(row)
                         elif self.on_error == "error":
-                            number = first + len(taken)
-                            raise self._ragged(number, len(row), width, self.dialect.delimiter.join(row))
+                            text_of_row = self.dialect.delimiter.join(row)
+                            raise self._ragged(self._line_of_ragged(width), len(row), width, text_of_row)
                         else:
                             self.skipped += 1
                 except (UnicodeError, EOFError, OSError, csv.Error) as exc:
@@ -303,6 +309,24 @@ class CsvFile:
                 f"{self.title} is said to be in the encoding {self.encoding!r}, which Python does not know.",
                 "Common ones are utf-8, cp1252 and utf-16: set 'encoding'.",
             ) from exc
+
+    def _line_of_ragged(self, width: int) -> int | None:
+        """The number of the line of the first row that has more or fewer cells: those above the header count, too."""
+        dialect = self.dialect
+        comments = 0
+        with self._text() as text:
+            for _ in range(dialect.skip_rows):
+                text.readline()
+            lines: Iterator[str] = iter(text)
+            reader = dialect.reader(lines)
+            begin = 1
+            for number, row in enumerate(reader):
+                is_comment = dialect.comment is not None and row and row[0].startswith(dialect.comment)
+                comments += bool(is_comment)
+                if row and not is_comment and len(row) != width and number - comments >= dialect.header_rows:
+                    return dialect.skip_rows + begin
+                begin = reader.line_num + 1  # type: ignore[attr-defined]
+        return None
 
     def _ragged(self, number: int | None, got: int, width: int, text: str) -> DataError:
         where = "" if number is None else f", line {number}"

@@ -17,21 +17,30 @@ from flow_singer.dataplaces import FileFormat, format_of
 from flow_singer.errors import ConfigError, DataError
 from flow_singer.nearnames import suggest
 from flow_singer.reading.arrowtypes import property_of_arrow
-from flow_singer.reading.columntypes import ColumnType
-from flow_singer.reading.csvrows import CsvDialect, CsvFile
-from flow_singer.reading.dialects import find_dialect
+from flow_singer.reading.columntypes import empty_key
+from flow_singer.reading.csvdescription import describe_csv
 from flow_singer.reading.encodings import check_encoding, find_encoding, opened
-from flow_singer.reading.excelrows import header_of, json_rows, sheet_rows, sheets_of
-from flow_singer.reading.jsonrows import json_parts, jsonl_parts, row_parts
-from flow_singer.reading.jsontypes import infer
+from flow_singer.reading.excelrows import sheets_of
+from flow_singer.reading.guesses import shown_names
+from flow_singer.reading.jsonrows import json_parts, jsonl_parts
+from flow_singer.reading.jsontypes import JsonTypes, infer
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resourcedescription import WHOLE
+from flow_singer.reading.sheettypes import describe_sheet
 from flow_singer.singer.fields import field_of
 from flow_singer.singer.schema import read_property, widen
 
 Notice = Callable[[str], None]
-_ROWS = 50_000
-"""Types of columns are found column by column, with hardly any cost per row."""
+
+_SAYS_OF = {
+    "delimiter": ("csv",),
+    "date_format": ("csv",),
+    "header_row": ("csv", "xlsx"),
+    "null_values": ("csv", "xlsx"),
+    "encoding": ("csv", "json", "jsonl"),
+    "sheet": ("xlsx",),
+}
+"""The formats that a setting is for."""
 
 
 def describe_files(
@@ -54,11 +63,18 @@ def describe_files(
     """
     if settings.encoding is not None:
         check_encoding(settings.encoding)
-    described = [_of_file(path, settings, notice) for path in paths]
-    _check_names(described, settings)
-    flat = [one for resources in described for one in resources]
-    if len(paths) > 1 and together:
-        return [_joined(flat, settings.stream or _common_name(paths))]
+    if settings.date_format is not None and "%" not in settings.date_format:
+        raise ConfigError(
+            f"'date_format' is {settings.date_format!r}, in which nothing stands for day, month or year.",
+            "For example: %d.%m.%Y, or %m/%d/%Y %H:%M.",
+        )
+    if together and (len(paths) > 1 or _format(paths[0], settings)[0] != "xlsx"):
+        flat = [_together(paths, settings, notice)]
+    else:
+        flat = [
+            one for path in paths for one in _of_files([path], *_format(path, settings), settings, notice)
+        ]
+    _check_names(flat, settings)
     if settings.stream is not None:
         if len(flat) > 1:
             raise ConfigError(
@@ -75,11 +91,39 @@ def describe_files(
     return flat
 
 
-def _check_names(described: Sequence[Sequence[Mapping[str, Any]]], settings: ReadSettings) -> None:
+def _together(paths: Sequence[Path], settings: ReadSettings, notice: Notice) -> dict[str, Any]:
+    """One resource of files that a glob matches: its name does not depend on how many there are today."""
+    name = _common_name(paths)
+    empty = [path for path in paths if _is_empty(path)]
+    if empty and len(empty) < len(paths):
+        notice(f"{shown_names(list(map(str, empty)))}: left out, as there is nothing in it.")
+        paths = [path for path in paths if path not in empty]
+    formats = [_format(path, settings) for path in paths]
+    for path, one in zip(paths, formats, strict=True):
+        if one != formats[0]:
+            both = (_said_format(formats[0]), _said_format(one))
+            raise ConfigError(
+                f"{paths[0]} and {path} cannot be one stream: they are {both[0]} and {both[1]}.",
+                "Name them one by one, or by a glob that only one kind matches.",
+            )
+    found = _of_files(paths, *formats[0], settings, notice)
+    return (found[0] if len(found) == 1 else _joined(found, name)) | {"name": name, "flow:stream": name}
+
+
+def _said_format(one: tuple[str, bool]) -> str:
+    return f"{one[0]}, packed" if one[1] else one[0]
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _check_names(flat: Sequence[Mapping[str, Any]], settings: ReadSettings) -> None:
     """Refuse settings that name columns which no file has."""
-    known = {
-        field["name"] for resources in described for one in resources for field in one["schema"]["fields"]
-    }
+    known = {field["name"] for one in flat for field in one["schema"]["fields"]}
     for setting, names in (("types", settings.types), ("key", settings.key)):
         for name in names:
             if name not in known:
@@ -88,31 +132,43 @@ def _check_names(described: Sequence[Sequence[Mapping[str, Any]]], settings: Rea
                 )
 
 
-def _of_file(path: Path, settings: ReadSettings, notice: Notice) -> list[dict[str, Any]]:
-    form, is_gzip = _format(path, settings)
-    base: dict[str, Any] = {
-        "name": stream_name(path),
-        "type": "table",
-        "path": str(path),
-        "format": form,
-        "flow:stream": stream_name(path),
-    }
-    if is_gzip:
-        base["compression"] = "gz"
+def _of_files(
+    paths: Sequence[Path], form: FileFormat, is_gzip: bool, settings: ReadSettings, notice: Notice
+) -> list[dict[str, Any]]:
+    """Resources of files of one format: one of text files, else one of each file or sheet."""
+    for setting, forms in _SAYS_OF.items():
+        if getattr(settings, setting) is not None and form not in forms:
+            notice(f"{shown_names(list(map(str, paths)))}: '{setting}' says nothing of {form}.")
     try:
         match form:
             case "csv":
-                return [base | _csv(path, is_gzip, settings, notice)]
+                found = describe_csv(paths, is_gzip=is_gzip, settings=settings, notice=notice)
+                found[WHOLE] = _is_sure(found.pop("whole"), settings)
+                _add_key(found["schema"], settings)
+                return [_base(paths, form, is_gzip) | found]
             case "jsonl" | "json":
-                return [base | _json(path, form, is_gzip, settings, notice)]
+                return [_base(paths, form, is_gzip) | _json(paths, form, is_gzip, settings, notice)]
             case "parquet":
-                return [base | _parquet(path, settings)]
+                return [_base([path], form, False) | _parquet(path, settings) for path in paths]
             case "xlsx":
-                return _workbook(path, base, settings, notice)
+                return [one for path in paths for one in _workbook(path, settings, notice)]
     except OSError as exc:
         raise DataError(
-            f"{path} cannot be read: {exc.strerror or exc}.", "Check that it is there and readable."
+            f"{exc.filename or paths[0]} cannot be read: {exc.strerror or exc}.",
+            "Check that it is there and readable.",
         ) from exc
+
+
+def _base(paths: Sequence[Path], form: FileFormat, is_gzip: bool) -> dict[str, Any]:
+    name = stream_name(paths[0])
+    made: dict[str, Any] = {
+        "name": name,
+        "type": "table",
+        "path": str(paths[0]) if len(paths) == 1 else list(map(str, paths)),
+        "format": form,
+        "flow:stream": name,
+    }
+    return made | {"compression": "gz"} if is_gzip else made
 
 
 def _format(path: Path, settings: ReadSettings) -> tuple[FileFormat, bool]:
@@ -163,52 +219,15 @@ def stream_name(path: Path) -> str:
 
 
 def _common_name(paths: Sequence[Path]) -> str:
-    """The stream of several files: what their names begin with, else their folder."""
+    """The stream of several files: the words that all their names begin with, else their folder."""
     names = [stream_name(path) for path in paths]
     prefix = names[0]
-    for name in names[1:]:
-        while not name.startswith(prefix):
-            prefix = prefix[:-1]
+    while not all(name.startswith(prefix) for name in names):
+        prefix = prefix[:-1]
+    if any(prefix[-1:].isalpha() and name[len(prefix) : len(prefix) + 1].isalpha() for name in names):
+        prefix = re.sub(r"[^\W\d_]+$", "", prefix)  # half a word
     plain = re.sub(r"[\W_\d]+$", "", prefix)
     return plain or paths[0].resolve().parent.name or "files"
-
-
-# ------------------------------------------------------------------------------------------ CSV
-
-
-def _csv(path: Path, is_gzip: bool, settings: ReadSettings, notice: Notice) -> dict[str, Any]:
-    title = str(path)
-    encoding = settings.encoding or find_encoding(path, title, is_gzip=is_gzip, notice=notice)
-    found = find_dialect(path, title, is_gzip=is_gzip, encoding=encoding, settings=settings, notice=notice)
-    columns = [ColumnType(name, settings) for name in found.names]
-    dialect: dict[str, Any] = {
-        "delimiter": found.delimiter,
-        "header": False,
-        "flow:skipRows": found.skip_lines,
-    }
-    if found.escape is not None:
-        dialect |= {"escapeChar": found.escape, "doubleQuote": False}
-    file = CsvFile(
-        path, title, is_gzip, encoding, CsvDialect.of(dialect, path=title, null=None), settings.on_error
-    )
-    whole = True
-    rows = 0
-    for block in file.rows(len(columns)):
-        for column, cells in zip(columns, block.columns, strict=True):
-            column.take(cells)
-        rows += block.size
-        if settings.sample_rows is not None and rows >= settings.sample_rows:
-            whole = False
-            notice(f"{title}: types are inferred from its first {rows} rows, as 'sample_rows' says.")
-            break
-    fields = [column.field(found.delimiter, title, notice) for column in columns]
-    schema: dict[str, Any] = {"fields": fields, "missingValues": list(settings.null_values or [""])}
-    return {
-        "encoding": encoding,
-        "dialect": dialect,
-        "schema": _keyed(schema, settings),
-        WHOLE: _is_sure(whole, settings),
-    }
 
 
 def _is_sure(whole: bool, settings: ReadSettings) -> bool:
@@ -216,27 +235,45 @@ def _is_sure(whole: bool, settings: ReadSettings) -> bool:
     return whole and not settings.types and settings.on_error == "error"
 
 
-def _keyed(schema: dict[str, Any], settings: ReadSettings) -> dict[str, Any]:
-    return {**schema, "primaryKey": list(settings.key)} if settings.key else schema
+def _add_key(schema: dict[str, Any], settings: ReadSettings) -> None:
+    if settings.key:
+        schema["primaryKey"] = list(settings.key)
 
 
 # ------------------------------------------------------------------------------------------ JSON
 
 
-def _json(path: Path, form: str, is_gzip: bool, settings: ReadSettings, notice: Notice) -> dict[str, Any]:
-    title, stream = str(path), stream_name(path)
-    encoding = settings.encoding or find_encoding(path, title, is_gzip=is_gzip, notice=notice)
+def _json(
+    paths: Sequence[Path], form: str, is_gzip: bool, settings: ReadSettings, notice: Notice
+) -> dict[str, Any]:
+    """What a resource of JSON files says: their types, from the rows of all of them."""
+    stream = "rows"  # of the lines by which types are found
+    types = JsonTypes(stream)
     read = jsonl_parts if form == "jsonl" else json_parts
-    parts = read(path, title=title, is_gzip=is_gzip, encoding=encoding, stream=stream)
-    types, whole = infer(parts, stream, title, settings.sample_rows)
-    if not whole:
-        notice(
-            f"{title}: types are inferred from its first {settings.sample_rows} rows, as 'sample_rows' says."
-        )
+    encodings, whole = [], True
+    for path in paths:
+        title = str(path)
+        encoding = settings.encoding or find_encoding(path, title, is_gzip=is_gzip, notice=notice)
+        encodings.append(encoding)
+        parts = read(path, title=title, is_gzip=is_gzip, encoding=encoding, stream=stream)
+        if not infer(types, parts, title, settings.sample_rows):
+            whole = False
+            notice(
+                f"{title}: types are inferred from its first {settings.sample_rows} rows, as 'sample_rows' says."
+            )
+    for path, encoding in zip(paths, encodings, strict=True):
+        if encoding != encodings[0]:
+            raise ConfigError(
+                f"{paths[0]} is in the encoding {encodings[0]}, but {path} in {encoding}, so that they cannot be one stream.",
+                "JSON should be UTF-8: write them so, or name them one by one.",
+            )
+    for name in settings.key:
+        if "null" in types.types.get(name, ()):
+            raise empty_key(str(paths[0]), name)
     schema = _schema_of(types.properties(), settings)
     if not schema["fields"]:
-        raise DataError(f"{title} has no rows with any property.", "Get the file again.")
-    return {"encoding": encoding, "schema": schema, WHOLE: _is_sure(whole, settings)}
+        raise DataError(f"{paths[0]} has no rows with any property.", "Get the file again.")
+    return {"encoding": encodings[0], "schema": schema, WHOLE: _is_sure(whole, settings)}
 
 
 def _schema_of(properties: Mapping[str, Mapping[str, Any]], settings: ReadSettings) -> dict[str, Any]:
@@ -251,7 +288,9 @@ def _schema_of(properties: Mapping[str, Mapping[str, Any]], settings: ReadSettin
         if name in settings.key:
             field.pop("flow:jsonSchema")
         fields.append(field)
-    return _keyed({"fields": fields, "missingValues": []}, settings)
+    schema: dict[str, Any] = {"fields": fields, "missingValues": []}
+    _add_key(schema, settings)
+    return schema
 
 
 # ------------------------------------------------------------------------------------------ Parquet, Excel
@@ -263,31 +302,31 @@ def _parquet(path: Path, settings: ReadSettings) -> dict[str, Any]:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as exc:
-        raise DataError(f"{path} cannot be read as Parquet: {exc}.", "Get the file again.") from exc
+        raise DataError(
+            f"{path} cannot be read as Parquet: {exc}.", "Get the file again; unpack it where it is packed."
+        ) from exc
     return {"schema": _schema_of({one.name: property_of_arrow(one.type) for one in schema}, settings)}
 
 
-def _workbook(
-    path: Path, base: dict[str, Any], settings: ReadSettings, notice: Notice
-) -> list[dict[str, Any]]:
+def _workbook(path: Path, settings: ReadSettings, notice: Notice) -> list[dict[str, Any]]:
+    base = _base([path], "xlsx", path.name.lower().endswith(".gz"))
     sheets = sheets_of(path, str(path), settings.sheet)
     found = []
     for sheet in sheets:
         title = f"sheet {sheet!r} of {path}"
-        rows = list(sheet_rows(path, title, sheet))
-        if not any(cell is not None for row in rows for cell in row):
+        described = describe_sheet(path, title, sheet, settings, notice)
+        if described is None:
             notice(f"{title} is empty, and is left out.")
             continue
-        above, names = header_of(rows, settings, title, notice)
+        header, fields = described
         stream = base["name"] if len(sheets) == 1 else sheet
-        parts = row_parts(json_rows(rows[above:], names), title=title, stream=stream)
-        types, _ = infer(parts, stream, title, None)
-        properties = {name: {"type": ["null", "string"]} for name in names} | types.properties()
+        schema: dict[str, Any] = {"fields": fields, "missingValues": []}
+        _add_key(schema, settings)
         one = {
             "name": stream,
             "flow:stream": stream,
-            "dialect": {"sheetName": sheet, "flow:skipRows": above, "header": False},
-            "schema": _schema_of(properties, settings),
+            "dialect": {"sheetName": sheet, "flow:skipRows": header.skip_lines, "header": False},
+            "schema": schema,
         }
         found.append(base | one)
     if not found:
@@ -318,7 +357,7 @@ def _columns(resource: Mapping[str, Any]) -> list[str]:
 
 
 def _check_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    for key in ("format", "compression", "encoding", "dialect"):
+    for key in ("dialect",):
         if first.get(key) != other.get(key):
             raise ConfigError(
                 f"{first['path']} and {other['path']} cannot be one stream: they differ in {key}.",

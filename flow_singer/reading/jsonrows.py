@@ -168,15 +168,15 @@ def inline_rows(rows: Sequence[Any], columns: Sequence[str], title: str) -> list
     return [msgspec.Raw(json.dumps(row).encode()) for row in rows]
 
 
-def row_parts(rows: Sequence[msgspec.Raw], *, title: str, stream: str) -> Iterator[Part]:
-    """Rows as RECORD lines; their numbers are their places, from 1."""
+def row_parts(rows: Sequence[msgspec.Raw], *, title: str, stream: str, first: int = 1) -> Iterator[Part]:
+    """Rows as RECORD lines; their numbers are their places, from `first`."""
     head = record_head(stream)
     for start in range(0, len(rows), 5_000):
         some = [b" ".join(bytes(row).splitlines()) for row in rows[start : start + 5_000]]
-        for number, row in enumerate(some, start + 1):
+        for number, row in enumerate(some, start + first):
             if not row.startswith(b"{"):
                 shown = row[:80].decode(errors="replace")
                 raise DataError(
                     f"{title}, row {number} is no JSON object: {shown}", "Each row is one object."
                 )
-        yield Part(head + (b"}\n" + head).join(some) + b"}\n", [(start + 1, len(some))])
+        yield Part(head + (b"}\n" + head).join(some) + b"}\n", [(start + first, len(some))])

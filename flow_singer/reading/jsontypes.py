@@ -167,31 +167,30 @@ def _are(form: str, column: Column) -> bool:
     return True
 
 
-def infer(parts: Iterable[Part], stream: str, title: str, sample_rows: int | None) -> tuple[JsonTypes, bool]:
-    """The types of rows.
+def infer(types: JsonTypes, parts: Iterable[Part], title: str, sample_rows: int | None) -> bool:
+    """Find the types of rows.
 
     Args:
+        types: what is known already, of files before; added to.
         parts: RECORD lines of the stream.
-        stream: its name.
         title: of the file.
         sample_rows: how many rows to look at; None: all.
 
     Returns:
-        The types, and whether all rows were looked at.
+        Whether all rows were looked at.
 
     Raises:
         DataError: a row is no JSON object.
     """
-    types = JsonTypes(stream)
     left = sample_rows
     for part in parts:
         if left is not None:
             if left <= 0:
-                return types, False
+                return False
             count = count_lines(part.lines)
             if count > left:
                 types.take(split_part(part, left)[0], title)
-                return types, False
+                return False
             left -= count
         types.take(part, title)
-    return types, True
+    return True

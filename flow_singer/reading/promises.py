@@ -34,13 +34,16 @@ def check_file(part: Part, file: Path, title: str, *, trust: bool, notice: Calla
     name, _, digest = part.hash.rpartition(":")
     try:
         found = hashlib.new(name or "md5", usedforsecurity=False)
+        as_git = hashlib.new(name or "md5", f"blob {size}\0".encode(), usedforsecurity=False)
     except ValueError:
         notice(f"the {name} digest of {title} is not checked: Python does not know that algorithm.")
         return False
     with file.open("rb") as opened:
         while block := opened.read(_BLOCK_BYTES):
             found.update(block)
-    if found.hexdigest() != digest.lower():
+            if name == "sha1":  # as git has it, for files that were published from a repository
+                as_git.update(block)
+    if digest.lower() not in (found.hexdigest(), as_git.hexdigest() if name == "sha1" else ""):
         _broken(
             f"The content of {title} is not what its descriptor says: its {name or 'md5'} digest is another",
             trust,

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from flow_singer.errors import ConfigError
+from flow_singer.nearnames import did_you_mean, near_names, suggest
 
 OnError = Literal["error", "skip", "null"]
+
+TYPES = (
+    *("string", "integer", "number", "boolean", "date", "datetime", "time", "duration", "year"),
+    *("object", "array", "any"),
+)
+"""Table Schema types that a person may give to a column."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +54,48 @@ class ReadSettings:
     trust: bool = False
     replication_key: str | None = None
     format: str | None = None
+
+
+def settings_of(config: Mapping[str, Any]) -> ReadSettings:
+    """The settings by their names, as a config has them; `path` and what the Singer SDK adds are passed over.
+
+    Raises:
+        ConfigError: there is no such setting, or no such type of a column; with near names.
+    """
+    known = {one.name for one in fields(ReadSettings)}
+    for name in config:
+        if name not in known and name not in _OTHERS:
+            raise ConfigError(f"There is no setting '{name}' of data.", suggest(name, known))
+    types = dict(config.get("types") or {})
+    for column, kind in types.items():
+        if kind not in TYPES:
+            near = did_you_mean([repr(one) for one in near_names(str(kind), TYPES)])
+            raise ConfigError(
+                f"The setting 'types' gives the column {column!r} the type {kind!r}, which there is not.",
+                near or f"There are: {', '.join(TYPES)}.",
+            )
+    nulls = config.get("null_values")
+    given = {name: value for name, value in config.items() if name in known and value is not None}
+    return ReadSettings(
+        **{
+            **given,
+            "types": types,
+            "null_values": None if nulls is None else tuple(nulls),
+            "key": tuple(config.get("key") or ()),
+        }
+    )
+
+
+_OTHERS = frozenset(
+    [
+        "path",
+        "stream_maps",
+        "stream_map_config",
+        "faker_config",
+        "flattening_enabled",
+        "flattening_max_depth",
+        "flattening_max_key_length",
+        "batch_config",
+        "replication_key_as_start",
+    ]
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from flow_singer.errors import DataError, RecordError
 from flow_singer.reading.arrowcells import arrow_cells
 from flow_singer.reading.csvrows import CsvDialect, CsvFile, check_header
 from flow_singer.reading.excelrows import sheet_parts
+from flow_singer.reading.jsonmisfits import mended
 from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts
 from flow_singer.reading.newerthan import ReplicationKey
 from flow_singer.reading.places import Place, unchanged
@@ -59,9 +60,10 @@ class SourceStream:
         self.rows = description.rows
         self.descriptor = description.descriptor
         self._description, self._place, self._settings, self._notice = description, place, settings, notice
+        self._misfits = Misfits(settings.on_error)
         self._is_sure = False  # whether the file that is read is known to be what its description says
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """The rows.
 
         Raises:
@@ -117,9 +119,17 @@ class SourceStream:
     def _decoded(self, decoder: RecordDecoder, part: Part) -> Batch:
         try:
             return decoder.decode([part])
+        except RecordError:
+            pass
+        try:
+            return decoder.decode([mended(part, decoder.schema, self._misfits)])
         except RecordError as exc:
             message = exc.message.replace("Line ", "row or line ", 1)
-            raise DataError(f"{self._title()}: {message}", "Correct the schema, or the file.") from exc
+            raise DataError(
+                f"{self._title()}: {message}",
+                "Correct the schema or the file; say the column's type with 'types'; or say what becomes of such "
+                "values: 'on_error': 'null' or 'skip'.",
+            ) from exc
 
     def _title(self) -> str:
         return f"resource {self._description.name!r} of {self._place.title}"
@@ -128,7 +138,7 @@ class SourceStream:
         """Batches of a stream, or RECORD lines that are to be decoded first."""
         found = self._description
         count = 0
-        misfits = Misfits(self._settings.on_error)
+        misfits = self._misfits = Misfits(self._settings.on_error)
         if found.inline is not None:
             columns = [one.column for one in found.fields]
             rows = inline_rows(found.inline, columns, self._title())
@@ -174,8 +184,7 @@ class SourceStream:
                 case "parquet":
                     yield from self._parquet(file, title, misfits)
                 case "xlsx":
-                    names = [field.column for field in found.fields]
-                    sheet = sheet_parts(file, title, found.dialect, names, self.name)
+                    sheet = sheet_parts(file, title, found.dialect, found.fields, self.name)
                     yield from self._renamed([part] for part in sheet)
         except OSError as exc:
             raise DataError(f"{title} cannot be read: {exc.strerror or exc}.", "Get the file again.") from exc

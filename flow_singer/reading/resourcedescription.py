@@ -91,6 +91,7 @@ def describe_resource(
     title: str,
     load: Callable[[str], Any],
     replication_key: str | None = None,
+    types: Mapping[str, str] | None = None,
 ) -> ResourceDescription:
     """Read one resource of a package.
 
@@ -99,6 +100,7 @@ def describe_resource(
         title: the package, for errors.
         load: gives the JSON of such a file.
         replication_key: of its stream.
+        types: what a person says of columns by name, against the descriptor.
 
     Raises:
         ConfigError: the descriptor cannot be used; says where.
@@ -108,9 +110,11 @@ def describe_resource(
         raise ConfigError(f"{title} has a resource without a name.", "Give each resource a 'name'.")
     where = f"resource {name!r} of {title}"
     raw_schema = _inner(descriptor, "schema", load, where)
+    if types and raw_schema is not None and "flow:stream" not in descriptor:
+        raw_schema = _with_types(raw_schema, types)
     dialect = _inner(descriptor, "dialect", load, where) or {}
     inline, parts = _files(descriptor, where)
-    form, packed = _format(descriptor, parts, inline is not None, where)
+    form, packed = _format(descriptor, parts, where)
     is_flows = isinstance(descriptor.get("flow:stream"), str) and isinstance(
         descriptor.get("flow:jsonSchema"), Mapping
     )
@@ -140,6 +144,21 @@ def describe_resource(
         descriptor=descriptor,
         was_read_whole=descriptor.get(WHOLE) is True,
     )
+
+
+def _with_types(schema: Mapping[str, Any], types: Mapping[str, str]) -> Mapping[str, Any]:
+    """A Table Schema with other types for some of its fields."""
+    fields = schema.get("fields")
+    if not isinstance(fields, list):
+        return schema
+    kept = ("name", "title", "description", "missingValues")
+    changed = [
+        {**{key: one[key] for key in kept if key in one}, "type": types[one["name"]]}
+        if isinstance(one, Mapping) and one.get("name") in types
+        else one
+        for one in fields
+    ]
+    return {**schema, "fields": changed}
 
 
 def _check_column(name: str, properties: Mapping[str, Any], where: str) -> None:
@@ -189,24 +208,29 @@ def _part(path: str, told: Mapping[str, Any]) -> Part:
     )
 
 
-def _format(
-    descriptor: Mapping[str, Any], parts: Sequence[Part], inline: bool, where: str
-) -> tuple[FileFormat, bool]:
-    if inline:
-        return "json", False
-    by_name, packed = format_of(parts[0].path)
-    said = descriptor.get("format")
-    form = FORMATS.get(str(said).lower()) if said else by_name
+def format_said(descriptor: Mapping[str, Any]) -> tuple[FileFormat | None, bool]:
+    """The format of a resource, None where it is none that Flow reads, and whether its files are packed."""
+    path, said = descriptor.get("path"), descriptor.get("format")
+    first = path[0] if isinstance(path, list) and path else path
+    by_name, packed = (
+        format_of(first) if isinstance(first, str) else ("json" if "data" in descriptor else None, False)
+    )
+    form = by_name if said is None else FORMATS.get(str(said).lower().lstrip("."))
     compression = descriptor.get("compression")
-    if form is None or compression not in (None, "no", "gz", "gzip"):
-        what = f"format {said!r}" if said else f"file {parts[0].path!r}"
-        if form is not None:
-            what = f"compression {compression!r}"
+    if compression not in (None, "no", "gz", "gzip"):
+        return None, True
+    return form, packed or compression in ("gz", "gzip")
+
+
+def _format(descriptor: Mapping[str, Any], parts: Sequence[Part], where: str) -> tuple[FileFormat, bool]:
+    form, packed = format_said(descriptor)
+    if form is None:
+        what = descriptor.get("compression") or descriptor.get("format") or parts[0].path
         raise ConfigError(
-            f"The {where} has the {what}, which Flow cannot read.",
+            f"The {where} is of a kind that Flow cannot read: {what!r}.",
             f"It reads {', '.join(dict.fromkeys(FORMATS.values()))}, each also as .gz.",
         )
-    return form, packed or compression in ("gz", "gzip")
+    return form, packed
 
 
 def _objects(found: Any) -> list[Mapping[str, Any]]:

@@ -21,7 +21,7 @@ from flow_singer.nearnames import suggest
 from flow_singer.reading.places import Fetched, FolderPlace, Place, ServerPlace, ZipPlace
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resource import SourceStream
-from flow_singer.reading.resourcedescription import describe_resource
+from flow_singer.reading.resourcedescription import describe_resource, format_said
 
 
 class Source:
@@ -129,15 +129,52 @@ def _of_package(place: Place, settings: ReadSettings, notice: Callable[[str], No
         if _is_no_table(one):
             notice(f"resource {one.get('name')!r} of {place.title} is no table, and is left out.")
             continue
+        if len(resources) > 1 and format_said(one)[0] is None:
+            notice(
+                f"resource {one.get('name')!r} of {place.title} is of a kind that Flow cannot read, and is left out."
+            )
+            continue
         streams.append(_stream(one, place, settings, notice))
     if not streams:
         raise ConfigError(f"{place.title} has no table.", "Name a package with tables in it.")
+    _refuse_idle(place, resources, streams, settings)
     names = [one.name for one in streams]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"Two resources of {place.title} are one stream: {twice[0]!r}.", "Give each a name of its own."
         )
     return streams
+
+
+def _refuse_idle(
+    place: Place,
+    resources: Sequence[Mapping[str, Any]],
+    streams: Sequence[SourceStream],
+    settings: ReadSettings,
+) -> None:
+    """Refuse what a person said in vain: the descriptor says it, or no table has such a column."""
+    columns = {
+        name for one in streams if "flow:stream" not in one.descriptor for name in one.schema.properties
+    }
+    for name in settings.types:
+        if name not in columns:
+            raise ConfigError(
+                f"'types' names the column {name!r}, whose type {place.title} does not leave to be said.",
+                suggest(name, columns) if columns else "A package that Flow wrote keeps its types.",
+            )
+    if all(one.get("schema") is not None for one in resources if not _is_no_table(one)):
+        given = [name for name in _OF_BARE_FILES if getattr(settings, name) not in (None, ())]
+        if given:
+            raise ConfigError(
+                f"'{given[0]}' does nothing: {place.title} is a Data Package, whose descriptor says it.",
+                "Leave it out, or change the descriptor.",
+            )
+
+
+_OF_BARE_FILES = (
+    *("encoding", "delimiter", "header_row", "null_values", "date_format", "sheet", "sample_rows"),
+    *("key", "stream", "format"),
+)
 
 
 def _is_no_table(resource: Mapping[str, Any]) -> bool:
@@ -161,13 +198,13 @@ def _stream(
     if resource.get("schema") is None and isinstance(resource.get("path"), str | list):
         resource = _inferred(resource, place, settings, notice)
     description = describe_resource(
-        resource, title=place.title, load=load, replication_key=_key_of(resource, settings)
+        resource,
+        title=place.title,
+        load=load,
+        replication_key=settings.replication_key,
+        types=settings.types,
     )
     return SourceStream(description, place, settings, notice)
-
-
-def _key_of(resource: Mapping[str, Any], settings: ReadSettings) -> str | None:
-    return settings.replication_key
 
 
 def _inferred(
@@ -197,7 +234,7 @@ def _bare(
     bare = _BarePlace(place)
     return [
         SourceStream(
-            describe_resource(one, title=place, load=bare.load, replication_key=_key_of(one, settings)),
+            describe_resource(one, title=place, load=bare.load, replication_key=settings.replication_key),
             bare,
             settings,
             notice,

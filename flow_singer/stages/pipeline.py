@@ -49,7 +49,7 @@ class Stage:
     @property
     def command(self) -> str:
         """What it is called as a command, for messages: `flow load target-csv`."""
-        verb = next((word for word in self.arguments if word in ("run", "transform", "load")), "")
+        verb = next((word for word in self.arguments if word in ("run", "transform", "load", "validate")), "")
         return f"flow {verb} {self.name}"
 
 

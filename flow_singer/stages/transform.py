@@ -7,16 +7,21 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from flow_singer.checks.checkedwriter import CheckedWriter
+from flow_singer.checks.checkset import Checks
+from flow_singer.checks.expectations import Expectation
 from flow_singer.errors import FlowError, IncompleteError, TransformError
 from flow_singer.process.interrupts import Interrupted
 from flow_singer.process.pipes import read_blocks, write_all
 from flow_singer.singer.badlines import CutLineError
 from flow_singer.singer.batchpaths import BatchPaths
-from flow_singer.singer.marks import Header, MessageWriter, check_complete, cut_short
+from flow_singer.singer.marks import Header, check_complete, cut_short
 from flow_singer.singer.rejectfile import RejectFile
+from flow_singer.stages.expected import expected_of_functions
 from flow_singer.tabular.parallel import ParallelDecoder
 from flow_singer.transforms.forks import owning
 from flow_singer.transforms.functions import load_functions
@@ -46,6 +51,8 @@ class TransformOptions:
         debug: each function is called once for each row, so that a breakpoint is met once: no split check, and no
             search for the row that makes it fail.
         batch_paths: see [`Transformer`][flow_singer.transforms.transformer.Transformer].
+        expected: what is expected of the streams that leave the last file, given the name of the tap where the
+            input says it.
     """
 
     plain: bool = False
@@ -58,6 +65,7 @@ class TransformOptions:
     supervised: bool = False
     debug: bool = False
     batch_paths: BatchPaths | None = None
+    expected: Callable[[str | None], Sequence[Expectation]] = lambda _: ()
 
 
 @dataclass
@@ -81,7 +89,8 @@ def transform_stream(
     """Run the functions of files over the stream on `source`.
 
     Args:
-        specs: at least one `file.py` or `file.py:function`; each gets what the one before it made.
+        specs: `file.py` or `file.py:function`; each gets what the one before it made. Without any, what comes is
+            only looked at.
         options: what was asked.
         source: file descriptor of the messages.
         out: file descriptor that gets the messages.
@@ -105,30 +114,45 @@ def _transform(
     parallel: ParallelDecoder | None,
     progress: Callable[[Transformer], None],
 ) -> TransformResult:
-    functions = [load_functions(spec) for spec in specs]
+    functions = [load_functions(spec) for spec in specs] or [[]]
     if options.debug:
         functions = [[replace(one, once=True, check_split=False) for one in found] for found in functions]
+    expected = [expected_of_functions(found) for found in functions]
     rejects = None if options.reject is None else RejectFile(options.reject, options.max_rejects)
-    header = None if options.plain else Header(uuid.uuid4().hex)
-    last_out = MessageWriter(
-        lambda data: write_all(out, data), header, before_state=rejects.sync if rejects else None
-    )
     chain = _Chain()
-    for found in reversed(functions):
-        writer = chain.writer_into_head() or last_out
+
+    def checks_behind(position: int) -> Checks:
+        """What is expected of the streams that leave a file; the header of the input has come."""
+        header = chain.transformers[0].header
+        found = [*expected[position]]
+        if position == len(functions) - 1:
+            found += options.expected(header.tap if header else None)
+        return Checks(found, resumed=header.resumed if header else ())
+
+    for position in reversed(range(len(functions))):
+        writer = CheckedWriter(
+            chain.push_into_head() or (lambda data: write_all(out, data)),
+            None if options.plain and chain.is_empty else Header(uuid.uuid4().hex),
+            partial(checks_behind, position),
+            reject=rejects.add if rejects else None,
+            nan=options.nan,
+            before_state=rejects.sync if rejects and chain.is_empty else None,
+            batch_paths=options.batch_paths,
+        )
         chain.add_first(
             Transformer(
-                found,
+                functions[position],
                 writer,
                 limits=options.limits,
                 reject=rejects.add if rejects else None,
                 noise=_warn_of_noise if options.forward_noise else None,
                 nan=options.nan,
                 batch_paths=options.batch_paths,
-                parallel=parallel if found is functions[0] else ParallelDecoder(processes=1),
+                parallel=parallel if position == 0 else ParallelDecoder(processes=1),
             ),
             writer,
         )
+    last_out = chain.last_writer
     first = chain.transformers[0]
     try:
         for block in read_blocks(source, watch=out, idle=chain.tick):
@@ -161,19 +185,29 @@ class _Chain:
 
     def __init__(self) -> None:
         self.transformers: list[Transformer] = []
-        self._writers: list[MessageWriter] = []
+        self._writers: list[CheckedWriter] = []
         self._ticked = time.monotonic()
 
-    def add_first(self, transformer: Transformer, writer: MessageWriter) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none yet."""
+        return not self.transformers
+
+    @property
+    def last_writer(self) -> CheckedWriter:
+        """The one that writes out."""
+        return self._writers[-1]
+
+    def add_first(self, transformer: Transformer, writer: CheckedWriter) -> None:
         self.transformers.insert(0, transformer)
         self._writers.insert(0, writer)
 
-    def writer_into_head(self) -> MessageWriter | None:
-        """A writer whose messages the first transformer reads; None while there is none."""
+    def push_into_head(self) -> Callable[[bytes | memoryview], object] | None:
+        """What gives messages to the first transformer; None while there is none."""
         if not self.transformers:
             return None
         head = self.transformers[0]
-        return MessageWriter(lambda data: head.push(bytes(data)), Header(uuid.uuid4().hex))
+        return lambda data: head.push(bytes(data))
 
     def push(self, block: bytes) -> None:
         """Take the next bytes of the stream."""
@@ -186,6 +220,8 @@ class _Chain:
             self._ticked = now
             for transformer in self.transformers:
                 transformer.tick()
+            for writer in self._writers:
+                writer.flush()
             self._tell_kept("wait for the end")
         return False
 
@@ -228,7 +264,7 @@ class _Chain:
             self._tell_kept("go to their functions")
             transformer.finish(complete=reason is None)
             logger.info("", extra={"activity": "live"})
-            for notice in transformer.notices:
+            for notice in (*transformer.notices, *writer.settle(complete=reason is None)):
                 logger.warning("%s", notice)
             writer.records = transformer.records_written
             if position < len(self.transformers) - 1:
@@ -248,6 +284,8 @@ class _Chain:
         """End what works behind the scenes."""
         for transformer in self.transformers:
             transformer.close()
+        for writer in self._writers:
+            writer.close()
 
     def fail(self, code: int, reason: str) -> None:
         """Tell the next stage that this stream is cut short, if it still listens."""

@@ -79,7 +79,14 @@ class RecordDecoder:
 
     def fits(self, part: Part) -> bool:
         """Whether the lines are records that fit the SCHEMA and have no key beside: they can go on as they are."""
-        return self._decode_at_once(part) is not None
+        messages = self._decode_at_once(part)
+        if messages is None:
+            return False
+        try:
+            self._batch(messages, part.lines)  # numbers are JSON text until then
+        except MisfitError:
+            return False
+        return True
 
     def _decode_whole(self, part: Part) -> Batch:
         if self._separator is None:

@@ -1,19 +1,10 @@
-"""The settings of the tap, and what they mean to the reader."""
+"""The settings of the tap: those of the reader, as the Singer SDK wants them declared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from singer_sdk import typing as th
 
-from flow_singer.errors import ConfigError
-from flow_singer.nearnames import did_you_mean, near_names
-from flow_singer.reading.readsettings import ReadSettings
-
-TYPES = (
-    "string", "integer", "number", "boolean", "date", "datetime", "time", "duration", "year", "object", "array", "any",
-)  # fmt: skip
+from flow_singer.reading.readsettings import TYPES
 
 CONFIG = th.PropertiesList(
     th.Property(
@@ -107,36 +98,3 @@ CONFIG = th.PropertiesList(
     ),
     additional_properties=False,
 ).to_dict()
-
-
-def read_settings(config: Mapping[str, Any]) -> ReadSettings:
-    """The settings of the reader.
-
-    Raises:
-        ConfigError: a type is unknown.
-    """
-    types = dict(config.get("types") or {})
-    for column, kind in types.items():
-        if kind not in TYPES:
-            near = did_you_mean([repr(one) for one in near_names(kind, TYPES)])
-            raise ConfigError(
-                f"The setting 'types' gives the column {column!r} the type {kind!r}, which there is not.",
-                near or f"There are: {', '.join(TYPES)}.",
-            )
-    nulls = config.get("null_values")
-    return ReadSettings(
-        encoding=config.get("encoding"),
-        delimiter=config.get("delimiter"),
-        header_row=config.get("header_row"),
-        types=types,
-        null_values=None if nulls is None else tuple(nulls),
-        date_format=config.get("date_format"),
-        sheet=config.get("sheet"),
-        sample_rows=config.get("sample_rows"),
-        on_error=config.get("on_error") or "error",
-        key=tuple(config.get("key") or ()),
-        stream=config.get("stream"),
-        trust=bool(config.get("trust")),
-        replication_key=config.get("replication_key"),
-        format=config.get("format"),
-    )

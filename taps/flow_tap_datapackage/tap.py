@@ -17,14 +17,17 @@ from singer_sdk.singerlib.json import deserialize_json
 from flow_singer.datapackage.sdktap import BlockTap, is_unmapped, write_whole
 from flow_singer.errors import ConfigError
 from flow_singer.reading.newerthan import ReplicationKey
+from flow_singer.reading.readsettings import settings_of
 from flow_singer.reading.source import Source, SourceStream, open_source
-from flow_tap_datapackage.settings import CONFIG, read_settings
+from flow_tap_datapackage.settings import CONFIG
 
 logger = logging.getLogger("tap-datapackage")
 
 
 class FileStream(Stream):
     """A stream of the source."""
+
+    check_sorted = False  # texts of instants have another order than the instants
 
     def __init__(self, tap: TapDataPackage, source: SourceStream, replication_key: str | None) -> None:
         self._source, self._owner = source, tap
@@ -35,8 +38,8 @@ class FileStream(Stream):
 
     @property
     def is_sorted(self) -> bool:
-        """Nothing says in which order rows come."""
-        return False
+        """Rows come in any order; but where the bookmark moves behind the last of them, that does not matter."""
+        return self._writes_blocks()
 
     def get_replication_key_signpost(self, context: Any = None) -> None:
         """No signpost: files do not change while they are read."""
@@ -91,7 +94,7 @@ class FileStream(Stream):
     def _sync_records(
         self, context: Any = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
-        if write_messages and is_unmapped(self) and not self._is_nested_choice():
+        if write_messages and self._writes_blocks():
             self._write_records(context)
             return
         yield from super()._sync_records(context, write_messages=write_messages)
@@ -138,6 +141,10 @@ class FileStream(Stream):
         chosen = frozenset(name for name in names if self.mask[("properties", name)])
         return None if len(chosen) == len(names) else chosen
 
+    def _writes_blocks(self) -> bool:
+        """Whether rows go out by the block: nothing is asked of them that only the SDK does."""
+        return is_unmapped(self) and not self._is_nested_choice()
+
     def _is_nested_choice(self) -> bool:
         """Whether the catalog leaves out a part of a nested value, which only the SDK's own path does."""
         return any(
@@ -168,7 +175,7 @@ class TapDataPackage(BlockTap):
     def discover_streams(self) -> list[FileStream]:
         """The streams of the source, which stays open until this process ends."""
         if self._source is None:
-            settings = read_settings(self.config)
+            settings = settings_of(self.config)
             self._source = open_source(self.config["path"], settings, notice=self._tell)
             atexit.register(self._source.close)  # what was downloaded or unpacked goes
         key = self.config.get("replication_key")

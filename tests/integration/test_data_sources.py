@@ -93,12 +93,21 @@ def test_a_tap_of_that_name_comes_first(tmp_path: Path, flow: Flow) -> None:
 
 
 def test_a_replication_key_reads_only_what_is_new(sales: Path, flow: Flow) -> None:
-    write_project(sales, targets={"target-x": {"script": "ends.py"}})
+    write_project(
+        sales, targets={"target-x": {"script": "publishes.py", "config": {"rows": str(sales / "ids")}}}
+    )
     words = ("run", "sales.csv", "--config", '{"replication_key": "id"}', "target-x")
-    assert "2 records" in flow(*words).stderr
+
+    def count(*more: str) -> str:
+        found = flow(*words, *more)
+        assert found.code == 0, found.stderr
+        return found.stderr.partition("target-x: ")[2].partition(" of ")[0]
+
+    assert count() == "2 records"
     (sales / "sales.csv").write_text(ROWS + "3,Cy\n")
-    assert "2 records" in flow(*words).stderr
-    assert "3 records" in flow(*words, "--full-refresh").stderr
+    assert count() == "2 records"  # that of the bookmark, and the new one
+    assert count() == "1 record"
+    assert count("--full-refresh") == "3 records"
 
 
 @pytest.mark.parametrize("place", ["sales.csv", "out/datapackage.json", "out.zip"])
@@ -111,12 +120,13 @@ def test_a_server(sales: Path, flow: Flow, server: str, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"),
+    ("kind", "code", "message"),
     [
-        ("cut", "was cut"),
-        ("page", "is a web page"),
-        ("gone", "the server answers 404"),
-        ("off", "cannot be read"),
+        ("cut", 69, "the server cut the download"),
+        ("page", 65, "is a web page"),
+        ("gone", 65, "the server answers 404"),
+        ("busy", 69, "the server answers 503"),
+        ("off", 69, "the server refuses the connection"),
     ],
 )
 def test_a_server_on_a_bad_day(tmp_path: Path, flow: Flow, kind: str, code: int, message: str) -> None:

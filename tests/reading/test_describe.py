@@ -79,7 +79,7 @@ STAMP = {"type": ["null", "string"], "format": "date-time"}
         (["1,5", "2,25"], [Decimal("1.5"), Decimal("2.25")], NUMBER, "decimal comma"),
         (["1.234,5", "12"], [Decimal("1234.5"), 12], NUMBER, "points between thousands"),
         (["1,234.5", "12"], [Decimal("1234.5"), 12], NUMBER, "commas between thousands"),
-        (["1,234", "12"], [1234, 12], NUMBER, "commas between thousands"),
+        (["1,234", "12"], [1234, 12], INTEGER, "commas between thousands"),
         (["true", "FALSE"], [True, False], BOOLEAN, ""),
         (["yes", "no"], ["yes", "no"], TEXT, ""),
         (["0", "1"], [0, 1], INTEGER, ""),

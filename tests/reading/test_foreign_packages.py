@@ -360,3 +360,58 @@ def test_a_row_that_is_larger_than_a_block(tmp_path: Path) -> None:
     folder = package(tmp_path, f'id,name,price\n1,Ada,1.50\n2,"{long}\n{long}",\n3,,\n')
     records, _ = read(folder)
     assert [len(one["name"] or "") for one in records] == [3, 2 * len(long) + 1, 0]
+
+
+# ------------------------------------------------------------------------------------------ JSON that lies
+
+
+def json_package(folder: Path, rows: list[dict[str, Any]], form: str = "json") -> Path:
+    text = json.dumps(rows) if form == "json" else "".join(json.dumps(row) + "\n" for row in rows)
+    return package(folder, text, path=f"data.{form}")
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_texts_that_stand_for_numbers(tmp_path: Path, form: str) -> None:
+    folder = json_package(
+        tmp_path, [{"id": "1", "name": "Ada", "price": " 1.50"}, {"id": 2, "price": "2"}], form
+    )
+    assert read(folder) == ([{"id": 1, "name": "Ada", "price": 1.5}, {"id": 2, "price": 2}], [])
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_values_of_json_that_are_not_of_their_type(tmp_path: Path, form: str) -> None:
+    rows = [{"id": 1, "price": 1.5}, {"id": 1.5, "price": "dear"}, {"id": 3, "price": None}]
+    folder = json_package(tmp_path, rows, form)
+    error = refused(folder)
+    assert isinstance(error, DataError)
+    assert "line 2" in error.message
+    assert read(folder, on_error="null")[0] == [rows[0], {"id": None, "price": None}, rows[2]]
+    records, notices = read(folder, on_error="skip")
+    assert records == [rows[0], rows[2]]
+    assert "1 row left out" in notices[0]
+    assert "'id'" not in refused(folder, types={"id": "number"}).message
+    assert read(folder, types={"id": "number", "price": "any"})[0] == rows
+
+
+def test_what_is_said_in_vain_is_refused(tmp_path: Path) -> None:
+    folder = package(tmp_path)
+    assert "'encoding' does nothing" in refused(folder, encoding="cp1252").message
+    assert "'key' does nothing" in refused(folder, key=("id",)).message
+    error = refused(folder, types={"idd": "string"})
+    assert error.hint == "Did you mean 'id'?"
+    assert read(folder, types={"id": "string"})[0][0]["id"] == "1"
+
+
+def test_a_resource_of_an_unknown_kind_is_left_out_and_told(tmp_path: Path) -> None:
+    folder = package(tmp_path)
+    found = json.loads((folder / "datapackage.json").read_text())
+    found["resources"].append({"name": "more", "path": "more.arrow", "schema": {"fields": FIELDS}})
+    (folder / "datapackage.json").write_text(json.dumps(found))
+    records, notices = read(folder)
+    assert records == RECORDS
+    assert notices == [f"resource 'more' of {folder} is of a kind that Flow cannot read, and is left out."]
+
+
+def test_a_digest_as_git_has_it(tmp_path: Path) -> None:
+    digest = hashlib.sha1(f"blob {len(CSV)}\0{CSV}".encode()).hexdigest()
+    assert read(package(tmp_path, hash=f"sha1:{digest}")) == (RECORDS, [])

@@ -1,0 +1,1 @@
+"""What there is in streams, for a person: heads, profiles, a page."""
