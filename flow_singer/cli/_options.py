@@ -29,6 +29,13 @@ package_format = click.option(
     show_default=True,
     help="Format of a Data Package.",
 )
+write_mode = click.option(
+    "--write-mode",
+    type=click.Choice(["replace", "append", "upsert"]),
+    default="replace",
+    show_default=True,
+    help="Whether a Data Package is written anew, or grows; upsert goes by key.",
+)
 on_incomplete = click.option(
     "--on-incomplete",
     type=click.Choice(["commit", "abort"]),

@@ -55,6 +55,11 @@ class PipelineOptions:
     csv_null: str | None = None
     check: bool = False
     expect: Path | None = None
+    write_mode: str = "replace"
+
+    def grows(self, target: str) -> bool:
+        """Whether the target is a package that is added to, and keeps the bookmark of its tap."""
+        return is_folder(target) and self.write_mode != "replace"
 
 
 def run_pipelines(cli: Cli, words: Sequence[str], options: TapOptions, pipeline: PipelineOptions) -> int:
@@ -119,9 +124,9 @@ def _refuse_idle_options(
         refuse_idle(_idle_with_target(targets[0], pipeline))
     if not folders:
         why = "has no use here: there is no Data Package (a folder that ends in /)."
-        refuse_idle([Idle(name, why) for name in ("form", "csv_null", "check")])
+        refuse_idle([Idle(name, why) for name in ("form", "csv_null", "write_mode", "check")])
     if not plugins:
-        refuse_idle(_idle_without_plugin(folders[0] if folders else None))
+        refuse_idle(_idle_without_plugin(folders[0] if folders else None, pipeline))
 
 
 def _idle_with_target(target: str, pipeline: PipelineOptions) -> list[Idle]:
@@ -136,13 +141,18 @@ def _idle_with_target(target: str, pipeline: PipelineOptions) -> list[Idle]:
     ]
 
 
-def _idle_without_plugin(folder: str | None) -> list[Idle]:
+def _idle_without_plugin(folder: str | None, pipeline: PipelineOptions) -> list[Idle]:
     """What is for a target and its bookmark, where there is a package or stdout in its place."""
     if folder is None:
         why = "has no use here: there is no target."
         return [Idle(name, why) for name in ("target_config", "force", "on_incomplete")]
-    why = f"has no use for {folder}: a package is replaced whole and keeps no bookmark."
-    return [Idle(name, why) for name in ("state", "state_id", "target_config", "force", "on_incomplete")]
+    names = ["state_id", "target_config", "force", "on_incomplete"]
+    if pipeline.grows(folder):
+        why = f"has no use for {folder}: a package is published whole or not at all, and keeps its bookmark itself."
+    else:
+        why = f"has no use for {folder}: a package is replaced whole and keeps no bookmark."
+        names.insert(0, "state")
+    return [Idle(name, why) for name in names]
 
 
 def _check_configs(pipeline: PipelineOptions) -> None:
@@ -247,7 +257,8 @@ def make_stages(
 ) -> list[Stage]:
     """The `flow` commands of a pipeline.
 
-    A package is replaced whole, so its tap always begins at the beginning; a target has its own bookmark.
+    Where a package is replaced whole, its tap begins at the beginning; one that grows keeps the bookmark of its tap
+    itself; a target has its own.
     """
     tap, *rest = block
     target = target_of(block)
@@ -255,7 +266,8 @@ def make_stages(
     project = workspace.project
     shared = ["--environment", project.environment or "null"] if project else []
     noise = _option("--noise", pipeline.noise)
-    full_refresh = options.full_refresh or (target is not None and is_folder(target))
+    grows = target is not None and pipeline.grows(target)
+    full_refresh = options.full_refresh or (target is not None and is_folder(target) and not grows)
     bookmark = options.state_id
     if target is not None:
         bookmark = None if is_folder(target) else bookmark or workspace.bookmark_id(tap, target)
@@ -265,6 +277,8 @@ def make_stages(
     run += _option("--catalog", options.catalog) + _option("--limit", options.limit)
     if not full_refresh:
         run += _option("--state", options.state)
+    if grows and not full_refresh and options.limit is None and options.state is None:
+        run += _option("--to", target)
     if options.limit is None:
         run += _option("--state-id", bookmark)
     stages = [Stage(tap, tuple(run), _variable("FLOW_RUN_CONFIG", pipeline.config))]
@@ -282,6 +296,7 @@ def make_stages(
         load += _option("--on-incomplete", pipeline.on_incomplete)
         if is_folder(target):
             load += _option("--csv-null", pipeline.csv_null) + ["--check"] * pipeline.check
+            load += _option("--write-mode", pipeline.write_mode if grows else None)
         if _sets_aside(workspace, target):
             load += _rejecting(pipeline)
         load += _option("--state-id", bookmark) + ["--force"] * (pipeline.force and not is_folder(target))

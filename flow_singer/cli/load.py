@@ -14,12 +14,13 @@ from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._liveline import stage_line
 from flow_singer.cli._logging import set_context
-from flow_singer.cli._optionvars import Verb
+from flow_singer.cli._optionvars import Verb, is_given
 from flow_singer.cli._pluginlines import PluginLines
 from flow_singer.cli._summary import tell_bookmark, tell_rejects, tell_summary
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:
+    from flow_singer.datapackage.formerpackage import WriteMode
     from flow_singer.datapackage.writer import FormatName
     from flow_singer.singer.marks import Header
     from flow_singer.singer.messages import MessageReader
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Run though another run has the same bookmark.")
 @_options.package_format
 @_options.csv_null
+@_options.write_mode
 @_options.reject
 @_options.max_rejects
 @_options.nan
@@ -64,6 +66,7 @@ def command(
     force: bool,
     form: str,
     csv_null: str | None,
+    write_mode: str,
     reject: Path | None,
     max_rejects: int | None,
     nan: str,
@@ -76,6 +79,7 @@ def command(
     \b
     flow run tap-demo | flow load target-csv
     flow run tap-demo | flow load out/ --format parquet
+    flow run tap-demo --to out/ | flow load out/ --write-mode append
     """
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.process.interrupts import interruptible
@@ -93,11 +97,12 @@ def command(
     if state_id is not None:
         checked_id(state_id)
     if is_folder(target):
-        refuse_idle(_idle_for_package(target, form))
+        own_form = is_given(click.get_current_context(), "form")
+        refuse_idle(_idle_for_package(target, form if own_form or write_mode == "replace" else None))
     else:
         refuse_other_kind(cli.workspace, target, "loaders")
         why = f"is for a Data Package (a folder that ends in /), and {target} is a target."
-        refuse_idle(Idle(option, why) for option in ("form", "csv_null", "check"))
+        refuse_idle(Idle(option, why) for option in ("form", "csv_null", "write_mode", "check"))
     options = LoadOptions(
         on_incomplete=on_incomplete,
         require_end=require_end,
@@ -125,7 +130,12 @@ def command(
             config=config,
             state_id=state_id,
             force=force,
-            package=PackageOptions(cast("FormatName", form), csv_null, check),
+            package=PackageOptions(
+                cast("FormatName", form) if is_given(click.get_current_context(), "form") else None,
+                csv_null,
+                check,
+                cast("WriteMode", write_mode),
+            ),
             source=0,
             show=said.show,
             begun=begun,
@@ -143,9 +153,9 @@ def command(
     return EXIT_OK if result.rejects == 0 else EXIT_REJECTS
 
 
-def _idle_for_package(target: str, form: str) -> list[Idle]:
-    """What has nothing to do where a package is written, or one of this format."""
-    bookmark = f"has no use for {target}: a package is replaced whole and keeps no bookmark."
+def _idle_for_package(target: str, form: str | None) -> list[Idle]:
+    """What has nothing to do where a package is written, or one of this format; None: it has the format it has."""
+    bookmark = f"has no use for {target}: a package is replaced whole, or keeps its bookmark itself."
     idle = [Idle("state_id", bookmark), Idle("force", bookmark)]
     idle.append(
         Idle("on_incomplete", f"has no use for {target}: a package is published whole or not at all.")
@@ -155,6 +165,6 @@ def _idle_for_package(target: str, form: str) -> list[Idle]:
         idle.append(
             Idle("check", "reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv.")
         )
-    if form != "csv":
+    if form not in ("csv", None):
         idle.append(Idle("csv_null", f"is for CSV, and the format is {form}."))
     return idle

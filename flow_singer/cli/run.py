@@ -68,8 +68,8 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     shell_complete=complete_target,
-    metavar="TARGET",
-    help="Resume from the bookmark this tap has in TARGET.",
+    metavar="TARGET|DIR/",
+    help="Resume from the bookmark this tap has there.",
 )
 @click.option(
     "--full-refresh", envvar="MELTANO_RUN_FULL_REFRESH", is_flag=True, help="Begin at the beginning."
@@ -96,6 +96,7 @@ if TYPE_CHECKING:
 @_options.reject
 @_options.max_rejects
 @_options.csv_null
+@_options.write_mode
 @_options.check
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.pass_obj
@@ -122,6 +123,7 @@ def command(
     reject: Path | None,
     max_rejects: int | None,
     csv_null: str | None,
+    write_mode: str,
     check: bool,
     plain: bool,
 ) -> int:
@@ -184,6 +186,7 @@ def command(
             csv_null,
             check,
             expect,
+            write_mode,
         )
         return run_pipelines(cli, words, replace(options, state_id=state_id), pipeline)
     from flow_singer.cli._pipeline import idle_without_files
@@ -222,13 +225,7 @@ def _bookmark_in(workspace: Workspace, tap: str, target: str) -> str:
     """The bookmark of a tap in a target; a target that is not found must at least have one."""
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.plugins.programs import find_plugin
-    from flow_singer.stages.load import is_folder
 
-    if is_folder(target):
-        raise ConfigError(
-            f"--to {target}: a package keeps no bookmark.",
-            "To fill it, begin at the beginning: --full-refresh.",
-        )
     bookmark = workspace.bookmark_id(tap, target)
     refuse_other_kind(workspace, target, "loaders")
     if workspace.store.get(bookmark) is None:
@@ -243,6 +240,7 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
     from flow_singer.plugins.prepare import prepare
     from flow_singer.process.interrupts import interruptible
     from flow_singer.stages.extract import run_tap
+    from flow_singer.stages.load import is_folder
 
     if not sys.stdout.writable():
         raise ConfigError(
@@ -260,6 +258,7 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
             "reject",
             "max_rejects",
             "csv_null",
+            "write_mode",
             "check",
         )
     )
@@ -273,7 +272,11 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
         ]
     )
     if to is not None:
-        options = replace(options, state_id=_bookmark_in(workspace, name, to))
+        if is_folder(to):
+            bookmark = workspace.package_bookmark_id(name)
+            options = replace(options, state_id=bookmark, package=Path(to))
+        else:
+            options = replace(options, state_id=_bookmark_in(workspace, name, to))
     context = context_of(workspace.environ)
     options = replace(options, run=context.run if context else uuid.uuid4().hex)
     set_context(run=options.run)

@@ -12,22 +12,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from flow_singer.datapackage.formats import Format
+from flow_singer.datapackage.formerpackage import RUN_PROPERTY, STATE_PROPERTY
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.tablecolumn import TableColumn
 from flow_singer.singer.fields import field_of
 from flow_singer.singer.schema import StreamSchema
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
-RUN_PROPERTY = "flow:run"
-"""Stands in every package that Flow wrote; only such a package is ever replaced."""
-
 STORED_TYPE = "flow:storedType"
 """The Parquet type of a field: what later rows of the same file have to fit, or widen."""
 
 
 def package_descriptor(
-    *, name: str, created: str, run: Mapping[str, str], resources: Sequence[Mapping[str, Any]]
+    *,
+    name: str,
+    created: str,
+    run: Mapping[str, str],
+    resources: Sequence[Mapping[str, Any]],
+    states: Mapping[str, bytes],
 ) -> dict[str, Any]:
     """The descriptor of a package.
 
@@ -36,11 +41,42 @@ def package_descriptor(
         created: RFC 3339, UTC.
         run: what is known of the run: `id`, `tap`, `environment`.
         resources: at least one.
+        states: the last STATE of each tap, as JSON text, by the name of its bookmark.
     """
     made: dict[str, Any] = {"$schema": PROFILE, "name": name, "created": created}
     if "tap" in run:
         made["sources"] = [{"title": run["tap"]}]
     made[RUN_PROPERTY] = dict(run)
+    if states:
+        made[STATE_PROPERTY] = {id_: msgspec.Raw(value) for id_, value in states.items()}
+    made["resources"] = list(resources)
+    return made
+
+
+def grown_descriptor(
+    former: Mapping[str, Any],
+    run: Mapping[str, str],
+    resources: Sequence[Mapping[str, Any]],
+    states: Mapping[str, bytes],
+) -> dict[str, Any]:
+    """The descriptor of a package that has grown; what somebody has written into it beside stays.
+
+    Args:
+        former: the descriptor before.
+        run: what is known of the run that it grew by.
+        resources: all that it has now.
+        states: the last STATE of each tap, as JSON text, by the name of its bookmark.
+    """
+    made = dict(former)
+    if "tap" in run:
+        sources = [one for one in former.get("sources") or [] if isinstance(one, Mapping)]
+        if run["tap"] not in {one.get("title") for one in sources}:
+            made["sources"] = [*sources, {"title": run["tap"]}]
+    made[RUN_PROPERTY] = dict(run)
+    made.pop(STATE_PROPERTY, None)
+    made.pop("resources", None)
+    if states:
+        made[STATE_PROPERTY] = {id_: msgspec.Raw(value) for id_, value in states.items()}
     made["resources"] = list(resources)
     return made
 
@@ -93,11 +129,11 @@ def resource_descriptor(
 
 
 def _table_schema(table: StreamTable, form: Format, csv_null: str | None) -> dict[str, Any]:
-    keys = set(table.primary_key)
+    keys = set(table.key_columns)
     made: dict[str, Any] = {
         "fields": [_field(c, table.schema, c.name in keys, form, csv_null) for c in table.columns.values()]
     }
-    if keys:
+    if table.primary_key:
         made["primaryKey"] = table.primary_key
     if form.name == "csv":
         made["missingValues"] = [csv_null or ""]
@@ -110,7 +146,9 @@ def _field(
     column: TableColumn, schema: StreamSchema, is_key: bool, form: Format, csv_null: str | None
 ) -> dict[str, Any]:
     one = column.source
-    made = field_of(one, required=is_key or (one.name in schema.required and not one.nullable))
+    is_required = one.name in schema.required and not one.nullable
+    # A column that came later is null in the rows before, whatever its SCHEMA requires.
+    made = field_of(one, required=is_key or (is_required and not column.nulls))
     if made["type"] != column.field_type:
         made["type"] = column.field_type
         kept = {k: v for k, v in made.get("constraints", {}).items() if k == "required"}

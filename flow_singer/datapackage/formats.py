@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,26 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def open_file(format_name: str, path: Path, *, csv_null: str | None = None) -> RowFile:
-    """Make a new file of rows."""
+def open_file(
+    format_name: str,
+    path: Path,
+    *,
+    csv_null: str | None = None,
+    stored: Mapping[str, str] | None = None,
+) -> RowFile:
+    """Make a new file of rows.
+
+    Args:
+        format_name: one of `FORMATS`.
+        path: the file.
+        csv_null: the text of null in CSV; None for an empty cell.
+        stored: types that columns have in other files of the stream, where the format has types: here they are no
+            narrower.
+    """
     if format_name == "parquet":
         from flow_singer.datapackage.parquetfile import ParquetFile
 
-        return ParquetFile(path)
+        return ParquetFile(path, stored)
     from flow_singer.datapackage.textfile import Layout, TextFile
 
     layout: Layout

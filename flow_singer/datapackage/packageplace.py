@@ -7,24 +7,44 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from flow_singer.datapackage.descriptor import RUN_PROPERTY
+from flow_singer.datapackage.formerpackage import RUN_PROPERTY, FormerPackage, paths_of, read_former
+from flow_singer.datapackage.growthnote import GrowthNote
+from flow_singer.dataplaces import DESCRIPTOR
 from flow_singer.errors import ConfigError
 from flow_singer.files import fsync_folder, is_own, publish_folder, recover_folder, replaced_folder
 from flow_singer.locks import Lock
 
-DESCRIPTOR = "datapackage.json"
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
 _LOCK_WAIT_S = 60.0
 """The place of a package is owned for the moments of putting one there, not while it is written."""
+
+_GROWTH_WAIT_S = 600.0
+"""Rows that replace others by their key are put there by reading all others back, which may take minutes."""
+
+
+class Change(NamedTuple):
+    """What makes a grown package of the one that is there.
+
+    Attributes:
+        descriptor: text of the grown package's descriptor.
+        added: files that come in: where each was built, and its path in the package.
+        gone: paths of files that the descriptor names no more.
+    """
+
+    descriptor: bytes
+    added: Sequence[tuple[Path, str]]
+    gone: Sequence[str]
 
 
 class PackagePlace:
@@ -47,6 +67,7 @@ class PackagePlace:
             raise ConfigError(f"There can be no Data Package at {target}.", "Name a folder of its own.")
         self._notice = notice
         self._lock = Lock(self.path)
+        self._note = GrowthNote(self.path)
 
     @property
     def is_zip(self) -> bool:
@@ -74,21 +95,78 @@ class PackagePlace:
             ConfigError: meanwhile something else has come here.
             BusyError: another process has been publishing here for a minute.
         """
-        if not self.is_zip:
-            with self._owned():
-                self._recover()
-                remove_package(publish_folder(built, self.path), self._notice)
-            return
-        packed = built / "package.zip"
-        with zipfile.ZipFile(packed, "x", zipfile.ZIP_DEFLATED) as archive:
-            for path in [built / DESCRIPTOR, *sorted((built / "data").iterdir())]:
-                archive.write(path, path.relative_to(built).as_posix())
-        with packed.open("rb") as file:
-            os.fsync(file.fileno())
+        packed = _packed(built, _files_of(built)) if self.is_zip else built
         with self._owned():
             self._recover()
+            self._put(packed)
+
+    def grow(self, built: Path, change: Callable[[FormerPackage | None], Change]) -> None:
+        """Add to the package that is here, or put the first one here.
+
+        A reader sees the former package until its descriptor is replaced by one rename, and the grown one from
+        then on. The place is owned meanwhile, so that of two runs at once the second adds to what the first made.
+
+        Args:
+            built: the folder of what is added, on the same file system; its own descriptor is complete for the
+                case that there is no package yet.
+            change: makes what is to be done of the package that is here; nothing is done where it raises. Of no
+                package it makes the descriptor only.
+
+        Raises:
+            ConfigError: something else has come here.
+            BusyError: another process has been publishing here for ten minutes.
+        """
+        with self._owned(_GROWTH_WAIT_S):
+            self._recover()
+            former = read_former(self.path)
+            descriptor, added, gone = change(former)
+            write_durably(built / DESCRIPTOR, descriptor)
+            if former is None:
+                fsync_folder(built)
+                self._put(_packed(built, _files_of(built)) if self.is_zip else built)
+            elif self.is_zip:
+                self._put(self._grown_zip(built, added, gone))
+            else:
+                self._add(built, added, gone)
+
+    def _put(self, packed: Path) -> None:
+        if self.is_zip:
             os.replace(packed, self.path)
-        fsync_folder(self.path.parent)
+            fsync_folder(self.path.parent)
+        else:
+            remove_package(publish_folder(packed, self.path), self._notice)
+
+    def _add(self, built: Path, added: Sequence[tuple[Path, str]], gone: Sequence[str]) -> None:
+        """Move files in, then the descriptor that names them, then remove what it does not name any more.
+
+        Whatever ends this at any moment: files that no descriptor names are noted down, and the next run removes
+        them.
+        """
+        if added or gone:
+            self._note.write([*(path for _, path in added), *gone], built)
+        try:
+            (self.path / "data").mkdir(exist_ok=True)
+            for source, path in added:
+                os.rename(source, self.path / path)
+            fsync_folder(self.path / "data")
+            os.replace(built / DESCRIPTOR, self.path / DESCRIPTOR)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._note.settle(self._own_files())
+            raise
+        fsync_folder(self.path)
+        with contextlib.suppress(OSError):  # it is published; what is left, the next run removes
+            self._note.settle(self._own_files())
+
+    def _grown_zip(self, built: Path, added: Sequence[tuple[Path, str]], gone: Sequence[str]) -> Path:
+        """The whole zip file anew: nothing of one can be replaced without a moment at which it is torn."""
+        files = [(built / DESCRIPTOR, DESCRIPTOR), *added]
+        with zipfile.ZipFile(self.path) as former:
+            kept = [n for n in former.namelist() if n != DESCRIPTOR and n not in gone and n[-1:] != "/"]
+            return _packed(built, files, former, kept)
+
+    def _own_files(self) -> set[str]:
+        return _own_files((self.path / DESCRIPTOR).read_bytes())
 
     def _recover(self) -> None:
         """Make sure that nothing is here but an earlier package, whole."""
@@ -98,11 +176,48 @@ class PackagePlace:
         old = replaced_folder(self.path)
         check_folder(old)
         recover_folder(self.path)
+        if is_own(self.path / DESCRIPTOR) and self._note.is_there:
+            self._note.settle(self._own_files())
+        elif not os.path.lexists(self.path):
+            self._note.forget()
         check_folder(self.path)
         remove_package(old, self._notice)
 
-    def _owned(self) -> contextlib.AbstractContextManager[Lock]:
-        return self._lock.held(wait_s=_LOCK_WAIT_S, notice=self._notice)
+    def _owned(self, wait_s: float = _LOCK_WAIT_S) -> contextlib.AbstractContextManager[Lock]:
+        return self._lock.held(wait_s=wait_s, notice=self._notice)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file that nobody reads yet, to the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _files_of(built: Path) -> list[tuple[Path, str]]:
+    data = sorted((built / "data").iterdir())
+    return [(path, path.relative_to(built).as_posix()) for path in (built / DESCRIPTOR, *data)]
+
+
+def _packed(
+    built: Path,
+    files: Sequence[tuple[Path, str]],
+    former: zipfile.ZipFile | None = None,
+    kept: Sequence[str] = (),
+) -> Path:
+    """A zip file in a folder, of files and of members of another one, on the disk."""
+    packed = built / "package.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, name in files:
+            archive.write(path, name)
+        for name in kept:
+            if former is not None:
+                with former.open(name) as source, archive.open(name, "w", force_zip64=True) as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+    with packed.open("rb") as file:
+        os.fsync(file.fileno())
+    return packed
 
 
 def check_folder(folder: Path) -> None:
@@ -202,7 +317,7 @@ def _own_files(descriptor: bytes) -> set[str]:
         return set()
     found = package.get("resources")
     resources = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-    return {DESCRIPTOR, *(str(one.get("path")) for one in resources)}
+    return {DESCRIPTOR, *(path for one in resources for path in paths_of(one))}
 
 
 def _refusal(path: Path, reason: str) -> ConfigError:

@@ -6,8 +6,9 @@ that it is known only at the end: until then the columns wait as Arrow data in a
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -40,12 +41,14 @@ class ParquetFile:
 
     Args:
         path: the file to write.
+        stored: types that columns have in other files of the stream: here they are no narrower.
     """
 
     decides = frozenset({"integer", "number", "boolean", "datetime", "date"})
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stored: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self._stored = stored or {}
         self._columns_path = path.with_name(path.name + ".columns")
         self._columns = self._columns_path.open("xb")
         self._sizes: list[int] = []
@@ -60,7 +63,7 @@ class ParquetFile:
         self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]], count: int
     ) -> None:
         """Take `count` rows; `names` may only grow from call to call, at the end."""
-        self._try_first_choices(cells)
+        self._try_first_choices(names, cells)
         arrays = [pa.nulls(count, TEXT) if column is None else column.values for _, column in cells]
         as_json = bytes(column is None or column.as_json for _, column in cells)
         batch = pa.record_batch(
@@ -93,7 +96,7 @@ class ParquetFile:
             The type of each column, by its name.
         """
         self._columns.close()
-        chosen = self._choose(properties)
+        chosen = self._choose(names, properties)
         schema = pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)])
         # One thread compresses a row group while this one makes the next.
         with pq.ParquetWriter(self.path, schema, compression="zstd") as writer, _Behind() as behind:
@@ -116,7 +119,12 @@ class ParquetFile:
             if rows:
                 behind.do(writer.write_table, pa.Table.from_batches(waiting))
         self._columns_path.unlink()
-        return {name: _held(one, choice) for name, choice, one in zip(names, chosen, properties, strict=True)}
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+        return {
+            name: _held(one, choice, self._types(name, one)[0].type)
+            for name, choice, one in zip(names, chosen, properties, strict=True)
+        }
 
     @property
     def sha256(self) -> str:
@@ -138,12 +146,19 @@ class ParquetFile:
                 columns += [None] * (len(properties) - len(columns))
                 yield columns, batch.num_rows
 
-    def _try_first_choices(self, cells: Sequence[tuple[Property, Column | None]]) -> None:
+    def _types(self, name: str, one: Property) -> list[ParquetType]:
+        types = parquet_types(one)
+        at = [str(possible.type) for possible in types]
+        return types[at.index(self._stored[name]) :] if self._stored.get(name) in at else types
+
+    def _try_first_choices(
+        self, names: Sequence[str], cells: Sequence[tuple[Property, Column | None]]
+    ) -> None:
         """Most columns are what their SCHEMA says, which is known when their last row has come."""
         for i, (one, column) in enumerate(cells):
             if i == len(self._chosen):
                 self._says.append((one.kind, one.digits))
-                self._chosen.append(_Choice(parquet_types(one)))
+                self._chosen.append(_Choice(self._types(names[i], one)))
             if (one.kind, one.digits) != self._says[i]:
                 self._mixed.add(i)
             if column is None or i in self._failed | self._mixed or len(self._chosen[i].types) == 1:
@@ -151,11 +166,11 @@ class ParquetFile:
             if not self._chosen[i].fits(one, column):
                 self._failed.add(i)
 
-    def _choose(self, properties: Sequence[Property]) -> list[_Choice]:
+    def _choose(self, names: Sequence[str], properties: Sequence[Property]) -> list[_Choice]:
         chosen = self._chosen
         undecided: set[int] = set()
         for i, one in enumerate(properties):
-            choices = _Choice(parquet_types(one))
+            choices = _Choice(self._types(names[i], one))
             if i == len(chosen):
                 chosen.append(choices)  # of a column that no row had
             elif (one.kind, one.digits) != self._says[i] or i in self._mixed:
@@ -270,8 +285,7 @@ def _longest(texts: pa.Array) -> int:
     return pc.max(pc.binary_length(texts)).as_py() or 0
 
 
-def _held(one: Property, choice: _Choice) -> Held:
-    first = parquet_types(one)[0].type
+def _held(one: Property, choice: _Choice, first: pa.DataType) -> Held:
     return Held(
         "string" if choice.name == "string" and one.kind != "string" else None,
         str(choice.type),

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     class FileSink(Sink, Protocol):
         """A sink whose files are published together, or not at all."""
 
+        commits_parts: bool
+        """Whether a run that is cut short keeps what its last STATE covers."""
+
         keeps_earlier_runs: bool
         """Whether what earlier runs loaded stays. Where it is replaced, the next run must bring everything
         again: then no STATE is printed, so that no bookmark ever moves."""
@@ -76,9 +79,16 @@ SETTINGS: dict[str, Any] = {
 }
 """What every bundled target can be told."""
 
-_AS_SETTINGS = (
+
+def _setting_of(option: re.Match[str]) -> str:
+    return f'{option[1].replace("-", "_")}: "{option[2]}"'
+
+
+_AS_SETTINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"--nan null"), 'the setting nan: "null"'),
     (re.compile(r"--reject FILE"), "the setting reject_file"),
+    (re.compile(r"--(format|write-mode) ([a-z]+)"), _setting_of),
+    (re.compile(r"--csv-null"), "the setting csv_null"),
     (
         re.compile(r" If this is log output, run with --noise stderr; .*$"),
         " Others are set aside by the setting reject_file.",
@@ -138,7 +148,7 @@ class BatchTarget(Target):
             if loaded.incomplete:
                 kept = (
                     "What its last STATE covers was kept"
-                    if self._sink.keeps_earlier_runs
+                    if self._sink.commits_parts
                     else "Nothing of it was published"
                 )
                 raise IncompleteError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class StreamTable:
         file: takes the rows.
         null_text: the text that stands for null; None where the format has a null of its own.
         notice: called with what a person should hear, once each.
+        columns: those that the file begins with, by property: what other files of the stream have.
+        keyed: whether of several rows with one key only the last one stays.
+        tells_replaced: whether it is told how many rows do not.
     """
 
     def __init__(
@@ -34,14 +37,18 @@ class StreamTable:
         *,
         null_text: str | None = None,
         notice: Callable[[str], None],
+        columns: Mapping[str, TableColumn] | None = None,
+        keyed: bool = True,
+        tells_replaced: bool = True,
     ) -> None:
         self.schema = schema
         self.file = file
-        self.columns: dict[str, TableColumn] = {}
+        self.columns: dict[str, TableColumn] = dict(columns or {})
         self.rows = 0
         self.dropped = 0
         self._null_text = null_text
         self._notice = notice
+        self._keyed, self._tells_replaced = keyed, tells_replaced
         self._keys: KeyLog | None = None
         self._key_changed = False
         self._versions = VersionLog()
@@ -55,7 +62,7 @@ class StreamTable:
                 f"stream '{schema.stream}': key_properties changed from {self.schema.key_properties} to "
                 f"{schema.key_properties} midway; rows under one key do not replace those under the other."
             )
-        if schema.key_properties and self._keys is None:
+        if schema.key_properties and self._keys is None and self._keyed:
             self._keys = KeyLog(self.file.path.with_name(self.file.path.name + ".keys"), self.rows)
         self.schema = schema
         for one in schema.properties.values():
@@ -119,7 +126,7 @@ class StreamTable:
             keep if self.dropped else None,
         )
         self.rows = kept
-        if self.dropped:
+        if self.dropped and self._tells_replaced:
             self._notice(
                 f"stream '{self.schema.stream}': {count_of(self.dropped, 'row was', 'rows were')} replaced by later rows of the "
                 "same key, or by another version."
@@ -144,6 +151,11 @@ class StreamTable:
 
     @property
     def primary_key(self) -> list[str]:
+        """Names of the key columns; empty where a key may stand in several rows."""
+        return self.key_columns if self._keyed else []
+
+    @property
+    def key_columns(self) -> list[str]:
         """Names of the key columns; empty where rows have no key, or not one key."""
         names = self.schema.key_properties
         if self._key_changed or not all(name in self.columns for name in names):

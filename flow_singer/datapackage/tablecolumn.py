@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,18 @@ class TableColumn:
     def of(cls, one: Property, name: str, *, declared: bool, rows: int) -> TableColumn:
         """The column of a property; the rows that the file has already are null in it."""
         return cls(name, one, declared, _field_type(one), nulls=rows)
+
+    @classmethod
+    def of_field(cls, field: Mapping[str, Any], root: Mapping[str, Any]) -> TableColumn:
+        """The column that a field of Flow's descriptor tells of, before the first row of a further file.
+
+        Args:
+            field: of the Table Schema.
+            root: the JSON Schema of its stream.
+        """
+        name, type_ = str(field["name"]), str(field["type"])
+        source = read_property(str(field.get("flow:property", name)), field.get("flow:jsonSchema", {}), root)
+        return cls(name, source, bool(field.get("flow:declared", True)), type_)
 
     @property
     def is_text(self) -> bool:

@@ -1,4 +1,4 @@
-"""Writes a Data Package: built beside, made durable, and put in place by one rename."""
+"""Writes a Data Package, or adds to one: built beside, made durable, and made visible by one rename."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ from typing import Any, Literal, Self
 import msgspec
 
 from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
-from flow_singer.datapackage.descriptor import package_descriptor, resource_descriptor
+from flow_singer.datapackage.descriptor import grown_descriptor, package_descriptor, resource_descriptor
 from flow_singer.datapackage.formats import FORMATS, open_file
+from flow_singer.datapackage.formerpackage import FormerPackage, StateMove, WriteMode, read_former
+from flow_singer.datapackage.formerresource import columns_of, stored_types
 from flow_singer.datapackage.names import resource_names, slug, with_digest
-from flow_singer.datapackage.packageplace import DESCRIPTOR, PackagePlace
+from flow_singer.datapackage.packagegrowth import (
+    Joiner,
+    NewRows,
+    check_format,
+    former_format,
+    seed_of,
+)
+from flow_singer.datapackage.packageplace import Change, PackagePlace, write_durably
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.validation import check_package
+from flow_singer.dataplaces import DESCRIPTOR
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder
 from flow_singer.singer.schema import StreamSchema
@@ -45,38 +55,44 @@ class Published:
 
 
 class PackageWriter:
-    """Writes the streams of one run as a Data Package.
+    """Writes the streams of one run as a Data Package, or adds them to the one that is there.
 
-    Until [`publish`][] nothing at the package's place is touched; an earlier package is replaced whole. Of
-    several that are written for one place at once, each is published whole, and the last one stays.
+    Until [`publish`][] nothing at the package's place is touched; an earlier package is replaced whole, or it grows.
+    Of several that replace it at once, each is published whole, and the last one stays; of several that add to it,
+    the rows of each are there in the end.
     Used as a context manager it is abandoned where it was not published.
 
     Args:
         target: the package's folder, or a file that ends in `.zip`.
-        format: the format of its files.
-        csv_null: what stands for null in CSV, for example `\\N`; None for an empty cell, which Table Schema
-            cannot tell from an empty text.
+        format: the format of its files; None for that of the package that it adds to, else CSV.
+        csv_null: what stands for null in CSV, for example `\\N`; None for that of the package that it adds to, else
+            an empty cell, which Table Schema cannot tell from an empty text.
+        mode: replace, append or upsert.
         run: what is known of the run: `id`, `tap`, `environment`; may be completed until it is published.
         notice: called with what a person should hear, for example that a value did not fit its type.
 
+    Attributes:
+        former: the package that it adds to, as it was at first; None where there was none, or it is replaced.
+
     Raises:
-        ConfigError: something else than a package of Flow's stands at `target`.
+        ConfigError: something else than a package of Flow's stands at `target`, or one of another format.
         TargetError: nothing can be written there.
         BusyError: another process has been publishing there for a minute.
     """
 
-    keeps_earlier_runs = False
+    commits_parts = False
 
     def __init__(
         self,
         target: Path,
         *,
-        format: FormatName = "csv",
+        format: FormatName | None = None,
         csv_null: str | None = None,
+        mode: WriteMode = "replace",
         run: Mapping[str, str] | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> None:
-        if format not in FORMATS:
+        if format not in {*FORMATS, None}:
             raise ConfigError(
                 f"'{format}' is no format of a Data Package.", f"Use one of {', '.join(FORMATS)}."
             )
@@ -84,16 +100,33 @@ class PackageWriter:
         self.path = self._place.path
         self.run: dict[str, str] = dict(run or {})
         self.notices: list[str] = []
-        self._format = FORMATS[format]
-        self._csv_null = csv_null if format == "csv" else None
-        self._notice = notice
+        self._mode, self._notice = mode, notice
+        self.former: FormerPackage | None = None
         self._tables: dict[str, StreamTable] = {}
+        self._seeds: dict[str, dict[str, Any] | None] = {}
         self._done = False
         with self._writing():
             self._place.prepare()
+            if mode != "replace":
+                self.former = read_former(self.path)
+            found = None if self.former is None else former_format(self.former)
+            own_format, own_null = found or ("csv", None)
+            self._format = FORMATS[format or own_format]
+            self._csv_null = (csv_null or own_null) if self._format.name == "csv" else None
+            if self.former is not None:
+                check_format(self.former, self._format.name, self._csv_null)
             self._building = PartialFolder(self.path.parent, f".{self.path.name}")
             self.partial = self._building.path
-            (self.partial / "data").mkdir()
+            try:
+                (self.partial / "data").mkdir()
+            except OSError:
+                self._building.remove()
+                raise
+
+    @property
+    def keeps_earlier_runs(self) -> bool:
+        """Whether what earlier runs brought stays."""
+        return self._mode != "replace"
 
     def __enter__(self) -> Self:
         return self
@@ -111,12 +144,15 @@ class PackageWriter:
             if table is not None:
                 table.extend(schema)
                 return
+            seed = seed_of(self._mode, self.former, schema, self._say)
             path = self.partial / "data" / f"{self._first_name(schema.stream)}.{self._format.extension}"
+            self._seeds[schema.stream] = seed
             self._tables[schema.stream] = StreamTable(
                 schema,
-                open_file(self._format.name, path, csv_null=self._csv_null),
+                open_file(self._format.name, path, csv_null=self._csv_null, stored=stored_types(seed)),
                 null_text=(self._csv_null or "") if self._format.name == "csv" else None,
                 notice=self._say,
+                columns=columns_of(seed),
             )
 
     def batch(self, batch: Batch) -> None:
@@ -125,7 +161,11 @@ class PackageWriter:
             self._tables[batch.schema.stream].append(batch)
 
     def activate_version(self, stream: str, version: int) -> None:
-        """Keep only rows of this version, or of none."""
+        """Keep only rows of this version, or of none, of those that this run brings."""
+        if self._mode != "replace":
+            self._say(
+                f"stream '{stream}': a new version does not remove rows of earlier runs from the package."
+            )
         if stream in self._tables:
             self._tables[stream].activate_version(version)
 
@@ -133,45 +173,80 @@ class PackageWriter:
         """Nothing is safe before the package is published."""
         return False
 
-    def publish(self, *, check: bool = False) -> Published:
-        """Put the package in its place.
+    def publish(self, *, check: bool = False, state: StateMove | None = None) -> Published:
+        """Put the package in its place, or what came into the one that is there.
 
         Args:
-            check: whether it must be valid by its own schema (see [`validation`][flow_singer.datapackage.validation]).
+            check: whether what came must be valid by its own schema (see
+                [`validation`][flow_singer.datapackage.validation]).
+            state: the bookmark that moves with the rows; None keeps those that the package has.
 
         Raises:
-            DataError: no stream has any column, so that there is nothing to publish; or the package is not valid.
-            ConfigError: meanwhile something else has come to its place.
+            DataError: no stream has any column, so that there is nothing to publish; or what came is not valid.
+            ConfigError: meanwhile something else has come to its place, or what came does not go with what is there.
             TargetError: the package cannot be written.
-            BusyError: another process has been publishing there for a minute.
+            BusyError: another process has been publishing there for too long, or has moved the same bookmark.
         """
         with self._writing():
             names = resource_names(stream for stream, table in self._tables.items() if table.columns)
-            resources = [
-                resource for table in self._tables.values() if (resource := self._finish(table, names))
+            new = [
+                NewRows(table, resource, self._seeds[stream])
+                for stream, table in self._tables.items()
+                if (resource := self._finish(table, names))
             ]
-            if not resources:
-                raise DataError(
-                    f"No stream came, so there is no package to write at {self.path}.",
-                    "A Data Package has at least one stream; is anything selected in the tap?",
-                )
-            descriptor = package_descriptor(
-                name=slug(self.path.stem if self._place.is_zip else self.path.name, default="package"),
-                created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                run=self.run,
-                resources=resources,
-            )
-            _write(self.partial / DESCRIPTOR, msgspec.json.format(msgspec.json.encode(descriptor), indent=2))
+            if new:
+                write_durably(self.partial / DESCRIPTOR, self._text(new, {}))
             fsync_folder(self.partial / "data")
-            fsync_folder(self.partial)
-            if check:
+            if check and new:
                 check_package(self.partial)
-            self._place.put(self.partial)
+            text = self._put(new, state) if self._mode == "replace" else self._grow(new, state)
         self._done = True
         self._building.remove()
         remove_leftovers(self.path.parent, f".{self.path.name}")
-        records = {r["flow:stream"]: r["flow:records"] for r in resources}
-        return Published(self.path, descriptor, records)
+        records = {one.resource["flow:stream"]: one.resource["flow:records"] for one in new}
+        return Published(self.path, msgspec.json.decode(text), records)
+
+    def _put(self, new: list[NewRows], state: StateMove | None) -> bytes:
+        text = self._text(new, {} if state is None else state.applied(None))
+        write_durably(self.partial / DESCRIPTOR, text)
+        fsync_folder(self.partial)
+        self._place.put(self.partial)
+        return text
+
+    def _grow(self, new: list[NewRows], state: StateMove | None) -> bytes:
+        joiner = Joiner(self._mode, self._format, self._csv_null, self.partial, self._say)
+        text = b""
+
+        def change(former: FormerPackage | None) -> Change:
+            nonlocal text
+            states = former.states if former else {}
+            states = states if state is None else state.applied(former)
+            if former is None:
+                text = self._text(new, states)
+                return Change(text, (), ())
+            growth = joiner.join(former, new)
+            text = _text(grown_descriptor(former.descriptor, self.run, growth.resources, states))
+            return Change(text, growth.added, growth.gone)
+
+        self._place.grow(self.partial, change)
+        return text
+
+    def _text(self, new: list[NewRows], states: Mapping[str, bytes]) -> bytes:
+        """The descriptor of what came alone."""
+        if not new:
+            raise DataError(
+                f"No stream came, so there is no package to write at {self.path}.",
+                "A Data Package has at least one stream; is anything selected in the tap?",
+            )
+        return _text(
+            package_descriptor(
+                name=slug(self.path.stem if self._place.is_zip else self.path.name, default="package"),
+                created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                run=self.run,
+                resources=[one.resource for one in new],
+                states=states,
+            )
+        )
 
     def abandon(self) -> None:
         """Publish nothing; what was written stays beside, as `.NAME.partial-PID`, unless there is none."""
@@ -230,9 +305,5 @@ class PackageWriter:
             ) from exc
 
 
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.write(b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+def _text(descriptor: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(descriptor), indent=2) + b"\n"

@@ -30,6 +30,8 @@ class Header:
         state_id: the bookmark the tap resumed from, or None where it began at the beginning.
         resumed: streams that this run continues; whole-stream functions see only their increment.
         full_refresh: whether the bookmark was left aside on purpose.
+        state_digest: tells the STATE that it resumed from, where a Data Package keeps that: its rows may only be
+            added to a package that still keeps this one.
     """
 
     run: str
@@ -38,6 +40,7 @@ class Header:
     state_id: str | None = None
     resumed: tuple[str, ...] = ()
     full_refresh: bool = False
+    state_digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The mark as a JSON object; empty fields are left out."""
@@ -47,6 +50,7 @@ class Header:
             "state_id": self.state_id,
             "resumed": list(self.resumed),
             "full_refresh": self.full_refresh,
+            "state_digest": self.state_digest,
         }
         return {"v": MARK_VERSION, "run": self.run, **{k: v for k, v in fields.items() if v}}
 
@@ -146,6 +150,7 @@ def _mark_from(mark: dict[str, Any]) -> Header | Trailer | None:
         mark.get("state_id"),
         tuple(mark.get("resumed", ())),
         bool(mark.get("full_refresh")),
+        mark.get("state_digest"),
     )
 
 

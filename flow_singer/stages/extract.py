@@ -126,6 +126,7 @@ def run_tap(
             bookmark.state_id if bookmark.value is not None else None,
             resumed_streams(bookmark.value, catalog),
             options.full_refresh,
+            bookmark.digest if bookmark.value is not None else None,
         )
         try:
             with running(

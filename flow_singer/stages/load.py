@@ -21,6 +21,7 @@ from flow_singer.stages.workspace import Workspace
 from flow_singer.state.documents import run_lock
 
 if TYPE_CHECKING:
+    from flow_singer.datapackage.formerpackage import WriteMode
     from flow_singer.datapackage.writer import FormatName
 
 logger = logging.getLogger(__name__)
@@ -28,11 +29,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PackageOptions:
-    """How a Data Package is written: `csv`, `jsonl` or `parquet`; the text of null in CSV."""
+    """How a Data Package is written.
 
-    format: FormatName = "csv"
+    Attributes:
+        format: csv, jsonl or parquet; None for that of the package that it is added to, else CSV.
+        csv_null: the text of null in CSV; None for that of the package that it is added to, else an empty cell.
+        check: whether frictionless looks at it first.
+        mode: replace, append or upsert.
+    """
+
+    format: FormatName | None = None
     csv_null: str | None = None
     check: bool = False
+    mode: WriteMode = "replace"
 
 
 def is_folder(target: str) -> bool:
@@ -214,18 +223,30 @@ def _load_package(
         stream.begin()
         header = stream.header
         begun(header)
-        if header is not None and (header.state_id is not None or header.resumed):
+        resumed = header is not None and (header.state_id is not None or header.resumed)
+        if header is not None and resumed and package.mode == "replace":
             source_of = f"the bookmark {header.state_id}" if header.state_id else "a state in a file"
+            whole = f"flow run {header.tap} --full-refresh | … | flow load {target}"
             raise ConfigError(
                 f"{header.tap} resumed from {source_of}, but a package is replaced whole: "
                 f"{target} would hold only what is new.",
-                f"Run: flow run {header.tap} --full-refresh | … | flow load {target}",
+                f"Run: {whole}"
+                if header.state_digest is None
+                else f"To add it to what is there: --write-mode append. To write it anew: {whole}",
+            )
+        if package.mode != "replace" and (header is None or header.tap is None):
+            logger.warning(
+                "This stream does not say which tap it comes from, so %s keeps no bookmark of it.", target
             )
         return load_into_package(
             Path(target),
             stream,
             package.format,
             package.csv_null,
+            mode=package.mode,
+            state_id=None
+            if header is None or header.tap is None
+            else workspace.package_bookmark_id(header.tap),
             check=package.check,
             batch_paths=workspace.batch_paths,
             rejects=rejects,

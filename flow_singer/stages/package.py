@@ -1,4 +1,4 @@
-"""Load a message stream into a Data Package: all of it, or nothing."""
+"""Load a message stream into a Data Package, or add it to one: all of it, or nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from flow_singer.datapackage.formerpackage import WriteMode
 from flow_singer.datapackage.sink import Loader
 from flow_singer.datapackage.writer import FormatName, PackageWriter
 from flow_singer.singer.batchpaths import BatchPaths
@@ -16,6 +18,7 @@ from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
 from flow_singer.singer.rejectfile import RejectFile
 from flow_singer.stages.inputstream import InputStream
+from flow_singer.stages.packagebookmark import added_again, begun_at
 from flow_singer.stages.target import LoadResult
 from flow_singer.tabular.memory import set_up_memory
 from flow_singer.tabular.parallel import ParallelDecoder
@@ -35,9 +38,11 @@ EVERY_STREAM = _EveryStream()
 def load_into_package(
     target: Path,
     stream: InputStream,
-    form: FormatName,
+    form: FormatName | None,
     csv_null: str | None,
     *,
+    mode: WriteMode = "replace",
+    state_id: str | None = None,
     check: bool = False,
     batch_paths: BatchPaths | None = None,
     rejects: RejectFile | None = None,
@@ -45,13 +50,15 @@ def load_into_package(
     parallel: ParallelDecoder,
     progress: Callable[[MessageReader], None],
 ) -> LoadResult:
-    """Write a stream as a package; what was there before is replaced only by a complete one.
+    """Write a stream as a package, or add it to the one that is there, which only a complete stream changes.
 
     Args:
         target: the package's folder or zip file.
         stream: begun, wanting every stream.
-        form: csv, jsonl or parquet.
-        csv_null: the text of null in CSV; None for an empty cell.
+        form: csv, jsonl or parquet; None for that of the package, else CSV.
+        csv_null: the text of null in CSV; None for that of the package, else an empty cell.
+        mode: replace, append or upsert.
+        state_id: the name of the bookmark that the package keeps of the tap; None keeps none.
         check: whether it must be valid by its own schema to be published.
         batch_paths: which files a BATCH may name.
         rejects: takes what cannot be used, and is on disk before the package is published; None stops at the
@@ -63,7 +70,9 @@ def load_into_package(
     Raises:
         IncompleteError: the stream was cut short; nothing was published.
         DataError: a line or a record cannot be used.
+        ConfigError: the stream does not continue the package, or does not go with it.
         TargetError: the package cannot be written.
+        BusyError: another run has added to the package meanwhile.
     """
     started = time.monotonic()
     set_up_memory()
@@ -71,10 +80,13 @@ def load_into_package(
         target,
         format=form,
         csv_null=csv_null,
+        mode=mode,
         run=_run_of(stream.header),
         notice=lambda text: logger.warning("%s: %s", target, text),
     )
     with writer:
+        name = str(target) if target.suffix.lower() == ".zip" else f"{target}/"
+        move = begun_at(writer.former, stream.header, mode, name, state_id)
         shown = 0.0
         loader = Loader(
             writer,
@@ -95,11 +107,23 @@ def load_into_package(
             rejects.sync()
         doing = "checking it with frictionless" if check else "putting it in its place"
         logger.info("%s: %s", target, doing, extra={"activity": "live"})
-        published = writer.publish(check=check)
+        if mode == "append":
+            for name in added_again(writer.former, stream.header, list(loader.loaded.records)):
+                logger.warning(
+                    "%s: stream '%s' has no bookmark, so all of its records came again and are added to those of "
+                    "earlier runs. To replace rows by their key: --write-mode upsert.",
+                    target,
+                    name,
+                )
+        if move is not None:
+            move = replace(move, value=loader.loaded.state)
+        published = writer.publish(check=check, state=move)
+    has_moved = mode != "replace" and move is not None and move.value is not None
     return LoadResult(
         dict(published.records),
         stream.reader.size_bytes,
         time.monotonic() - started,
+        bookmark=state_id if has_moved else None,
         rejects=0 if rejects is None else rejects.count,
     )
 

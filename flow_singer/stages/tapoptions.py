@@ -17,6 +17,7 @@ class TapOptions:
         catalog: a catalog file to use as it is.
         state: a file with the state to resume from.
         state_id: the bookmark to resume from.
+        package: the Data Package that keeps that bookmark; None where the store of bookmarks does.
         full_refresh: begin at the beginning.
         refresh_catalog: discover anew.
         limit: end after this many records of each stream; no STATE is written.
@@ -29,6 +30,7 @@ class TapOptions:
     catalog: Path | None = None
     state: Path | None = None
     state_id: str | None = None
+    package: Path | None = None
     full_refresh: bool = False
     refresh_catalog: bool = False
     limit: int | None = None

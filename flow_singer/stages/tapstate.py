@@ -14,6 +14,7 @@ import msgspec
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.prepare import PreparedPlugin
 from flow_singer.project.meltanofile import Project
+from flow_singer.stages.packagebookmark import kept_state
 from flow_singer.stages.tapoptions import TapOptions
 from flow_singer.state.documents import StateStore, why_no_state
 from flow_singer.state.statevalues import EXPECTED, read_state_text
@@ -23,10 +24,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Bookmark:
-    """What a run resumes from."""
+    """What a run resumes from.
+
+    Attributes:
+        state_id: its name.
+        value: the STATE; None: the run begins at the beginning.
+        digest: tells this STATE from others, where a Data Package keeps it.
+    """
 
     state_id: str | None = None
     value: bytes | None = None
+    digest: str | None = None
 
 
 def find_bookmark(
@@ -53,15 +61,15 @@ def find_bookmark(
     if options.full_refresh or options.limit is not None:
         return Bookmark(options.state_id)
     if options.state is not None:
-        return Bookmark(options.state_id, _read_state(options.state, f"--state {options.state}"))
+        return Bookmark(_named(options), _read_state(options.state, f"--state {options.state}"))
     if file := tap.extras.get("state"):
         path = (project.root if project else Path()) / str(file)
         logger.info(
             "%s resumes from the file %s (state: in meltano.yml), not from a bookmark.", tap.name, file
         )
-        return Bookmark(
-            options.state_id, _read_state(path, f"the state of {tap.name} in meltano.yml, {path}")
-        )
+        return Bookmark(_named(options), _read_state(path, f"the state of {tap.name} in meltano.yml, {path}"))
+    if options.package is not None and options.state_id is not None:
+        return Bookmark(options.state_id, *kept_state(options.package, options.state_id))
     if store is None:
         return Bookmark()
     if options.state_id is not None:
@@ -73,6 +81,11 @@ def find_bookmark(
             f"Say which: flow run {tap.name} --to TARGET, or --state-id ID, or --full-refresh.",
         )
     return Bookmark(ids[0], _sound(store, ids[0])) if ids else Bookmark()
+
+
+def _named(options: TapOptions) -> str | None:
+    """The bookmark that a state in a file stands for; a package has its own state, and this is another."""
+    return options.state_id if options.package is None else None
 
 
 def known_bookmarks(

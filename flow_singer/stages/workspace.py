@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_singer.dataplaces import is_place
 from flow_singer.errors import ConfigError
 from flow_singer.process.status import StatusWriter
 from flow_singer.singer.batchpaths import BatchPaths
@@ -78,6 +79,13 @@ class Workspace:
             Path(target).name,
             self.state_id_suffix,
         )
+
+    def package_bookmark_id(self, tap: str) -> str:
+        """The name of the bookmark that a Data Package keeps of a tap: the package may be moved and renamed."""
+        project = self.project
+        name = tap if is_place(tap) else Path(tap).name
+        words = (project.environment if project else None, name, self.state_id_suffix)
+        return ":".join(word for word in words if word)
 
     @property
     def state_id_suffix(self) -> str | None:

@@ -23,6 +23,7 @@ class AppendedFiles:
     """
 
     keeps_earlier_runs = True
+    commits_parts = True
 
     def __init__(
         self, folder: Path, *, null: str, lock_wait_s: float = 0.0, notice: Callable[[str], None]

@@ -26,6 +26,7 @@ class ReplacedFiles:
     """
 
     keeps_earlier_runs = False
+    commits_parts = False
 
     def __init__(
         self, folder: Path, *, null: str, lock_wait_s: float = 0.0, notice: Callable[[str], None]

@@ -1,4 +1,4 @@
-"""The target: a Data Package that appears whole, or not at all."""
+"""The target: a Data Package that appears, or grows, as a whole, or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TargetDataPackage(BatchTarget):
                 "type": "string",
                 "minLength": 1,
                 "title": "Path",
-                "description": "Folder of the package, or a .zip file; an earlier package is replaced.",
+                "description": "Folder of the package, or a .zip file.",
             },
             "format": {
                 "type": "string",
@@ -33,6 +33,13 @@ class TargetDataPackage(BatchTarget):
                 "default": "csv",
                 "title": "Format",
                 "description": "Format of the package's files.",
+            },
+            "write_mode": {
+                "type": "string",
+                "enum": ["replace", "append", "upsert"],
+                "default": "replace",
+                "title": "Write mode",
+                "description": "Whether an earlier package is replaced, or grows; upsert replaces rows by their key.",
             },
             "csv_null": {
                 "type": ["string", "null"],
@@ -46,7 +53,7 @@ class TargetDataPackage(BatchTarget):
         """Open the package.
 
         Raises:
-            ConfigError: something else than a package that Flow wrote stands at `path`.
+            ConfigError: something else than a package that Flow wrote stands at `path`, or one of another format.
             TargetError: nothing can be written there.
         """
         from flow_singer.datapackage.writer import PackageWriter
@@ -55,5 +62,6 @@ class TargetDataPackage(BatchTarget):
             Path(self.config["path"]),
             format=self.config.get("format", "csv"),
             csv_null=self.config.get("csv_null"),
+            mode=self.config.get("write_mode", "replace"),
             notice=self.logger.warning,
         )

@@ -284,7 +284,6 @@ def test_known_variables_are_not_warned_of(nine: Path, command: Command) -> None
         (["tap-x", "out/", "--force"], "--force has no use for out/"),
         (["tap-x", "out/", "--state", "s.json"], "--state has no use for out/"),
         (["tap-x", "out/", "--to", "target-x"], "--to target-x goes with a shell pipe"),
-        (["tap-x", "--to", "out/"], "--to out/: a package keeps no bookmark."),
         (["tap-x", "--limit", "1", "--state", "s.json"], "--state does nothing beside --limit"),
         (["tap-x", "--limit", "1", "--state-id", "x"], "--state-id does nothing beside --limit"),
         (["tap-x", "--limit", "1", "--to", "target-x"], "--to does nothing beside --limit"),

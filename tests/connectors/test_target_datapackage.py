@@ -107,3 +107,35 @@ def test_a_path_is_required(tmp_path):
     )
     assert done.returncode == 1
     assert b"'path' is a required property" in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_a_package_grows_and_the_state_is_printed_behind_the_rows(tmp_path, mode):
+    first = run(tmp_path, SCHEMA, record(id=1, name="a"), record(id=2, name="b"), STATE, write_mode=mode)
+    assert first.stdout == b'{"b":1.10}\n'
+    second = run(
+        tmp_path, SCHEMA, record(id=2, name="c"), '{"type":"STATE","value":{"b":2}}', write_mode=mode
+    )
+    assert second.stdout == b'{"b":2}\n'
+    package = frictionless.Package(str(tmp_path / "p/datapackage.json"))
+    rows = [row.to_dict() for row in package.get_resource("s").read_rows()]
+    expected = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 2, "name": "c"}]
+    assert rows == (expected if mode == "append" else [expected[0], expected[2]])
+    assert frictionless.validate(str(tmp_path / "p/datapackage.json")).valid
+
+
+def test_a_run_that_is_cut_short_adds_nothing_and_says_so(tmp_path):
+    run(tmp_path, SCHEMA, record(id=1), write_mode="append")
+    marked = add_mark(SCHEMA.encode(), Header("r")).decode()
+    done = run(tmp_path, marked, record(id=2), STATE, code=75, write_mode="append")
+    assert done.stdout == b""
+    assert b"Nothing of it was published" in done.stderr
+    assert (tmp_path / "p/data/s.csv").read_bytes() == b"id,name\r\n1,\r\n"
+
+
+def test_another_format_is_told_in_words_of_settings(tmp_path):
+    run(tmp_path, SCHEMA, record(id=1), format="parquet")
+    done = run(tmp_path, SCHEMA, record(id=2), write_mode="append", code=1)
+    assert (
+        b'Add it as format: "parquet", or write the package anew with write_mode: "replace".' in done.stderr
+    )

@@ -1,0 +1,133 @@
+"""One resource of a package that Flow wrote, and a further file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flow_singer.datapackage.descriptor import STORED_TYPE
+from flow_singer.datapackage.formerpackage import PARTS_PROPERTY, paths_of
+from flow_singer.datapackage.tablecolumn import TableColumn
+
+_OF_THE_FILES = frozenset({"path", "bytes", "hash", "rows", PARTS_PROPERTY})
+_AS_JSON = frozenset({"any", "object", "array"})
+"""Table Schema types whose cells are JSON texts in CSV and Parquet; those of all others are not."""
+
+
+def columns_of(resource: Mapping[str, Any] | None) -> dict[str, TableColumn]:
+    """The columns of a resource, by property, as a further file of it begins with them."""
+    if resource is None:
+        return {}
+    root = resource.get("flow:jsonSchema", {})
+    columns = [TableColumn.of_field(one, root) for one in _fields(resource)]
+    return {one.source.name: one for one in columns}
+
+
+def stored_types(resource: Mapping[str, Any] | None) -> dict[str, str]:
+    """The types that columns have in its files, by name, where the format has types."""
+    if resource is None:
+        return {}
+    return {str(one["name"]): str(one[STORED_TYPE]) for one in _fields(resource) if STORED_TYPE in one}
+
+
+def is_alike(
+    old: Mapping[str, Any], new: Mapping[str, Any], seed: Mapping[str, Any] | None, format_name: str
+) -> bool:
+    """Whether a file of new rows can stand beside those that are there.
+
+    It has the same columns in the same order, and cells that are written in the same way. Whether a type promises
+    less than before does not matter: what holds for all files goes into the descriptor.
+
+    Args:
+        old: the resource that is there.
+        new: that of the new rows.
+        seed: the resource whose columns the new rows began with: their types are no narrower.
+        format_name: of both.
+    """
+    began_here = seed is not None and _fields(seed) == _fields(old)
+    fields = list(zip(_fields(old), _fields(new), strict=False))
+    if len(_fields(old)) != len(_fields(new)):
+        return False
+    for one, other in fields:
+        if one["name"] != other["name"] or one.get("flow:property") != other.get("flow:property"):
+            return False
+        same = one["type"] == other["type"] and one.get("flow:jsonSchema") == other.get("flow:jsonSchema")
+        if not (same or began_here) or one.get(STORED_TYPE) != other.get(STORED_TYPE):
+            return False
+        if format_name != "jsonl" and (one["type"] in _AS_JSON) != (other["type"] in _AS_JSON):
+            return False
+    return True
+
+
+def appended(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The resource with a further file.
+
+    The standard has one size and one digest for all files, so each file's own stand in `flow:parts`. Nobody has
+    looked whether a key comes again, so no primary key is promised any more.
+
+    Args:
+        old: the resource that is there.
+        new: that of the new rows; see `is_alike`.
+        path: of the file in the package.
+    """
+    parts = old.get(PARTS_PROPERTY) or [_part(old, paths_of(old)[0])]
+    rows = int(old["flow:records"]) + int(new["flow:records"])
+    made: dict[str, Any] = {}
+    for key, value in old.items():
+        if key == "path":
+            made["path"] = [*paths_of(old), path]
+        elif key not in _OF_THE_FILES:
+            made[key] = value
+        elif key == "rows":
+            made["rows"] = rows
+    schema = dict(old["schema"])
+    schema["fields"] = [
+        _field_of_both(one, other) for one, other in zip(_fields(old), _fields(new), strict=True)
+    ]
+    schema.pop("primaryKey", None)
+    made["schema"] = schema
+    made["flow:records"] = rows
+    made[PARTS_PROPERTY] = [*parts, _part(new, path)]
+    made.update(
+        {key: value for key, value in new.items() if key.startswith("flow:") and key != "flow:records"}
+    )
+    return made
+
+
+def extras_of(old: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody has written into the descriptor of a resource beside what Flow writes."""
+    return {
+        k: v for k, v in old.items() if k not in made and k not in _OF_THE_FILES and not k.startswith("flow:")
+    }
+
+
+def _field_of_both(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    made = {**old, **new}
+    if old["type"] != new["type"] or not _is_required(old) or not _is_required(new):
+        made["constraints"] = {
+            key: value for key, value in dict(new.get("constraints", {})).items() if key != "required"
+        }
+        if _is_required(old) and _is_required(new):
+            made["constraints"]["required"] = True
+    if not made.get("constraints"):
+        made.pop("constraints", None)
+    if "missingValues" in made and not ("missingValues" in old and "missingValues" in new):
+        del made["missingValues"]  # in one of the files an empty cell is a null
+    return made
+
+
+def _is_required(field: Mapping[str, Any]) -> bool:
+    return bool(dict(field.get("constraints", {})).get("required"))
+
+
+def _part(resource: Mapping[str, Any], path: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "bytes": resource.get("bytes"),
+        "hash": resource.get("hash"),
+        "rows": resource["flow:records"],
+    }
+
+
+def _fields(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(resource.get("schema", {}).get("fields", []))
