@@ -27,7 +27,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections import Counter
@@ -40,10 +39,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from campaignprocesses import PATIENCE_S, Fault, members_of, start_round, wait_until_gone, watched
 from projects import write_project
 from streams import bookmarked_id
 
-MARK = "FLOW_TEST_CAMPAIGN"
 SIGNALS = ("SIGKILL", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGSTOP")
 DOCUMENTED = {0, 69, 70, 75, 130, 141, 143}
 BY_SIGNAL = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)}
@@ -52,11 +51,6 @@ TRANSFORMS = {
     "frame": "def s(df):\n    return df.assign(size=df['text'].str.len())\n",
     "rows": "def s(row):\n    return {**row, 'size': len(row['text'])}\n",
 }
-_PATIENCE_S = 90.0
-
-
-class Fault(Exception):
-    """Something that must never be."""
 
 
 # ------------------------------------------------------------------------------------------- targets
@@ -358,28 +352,11 @@ class Round:
             self.sink.close()
 
     def _run_once(self, *, disturbed: bool) -> int:
-        environ = {
-            name: text for name, text in os.environ.items() if not name.startswith(("FLOW_", "MELTANO"))
-        }
-        environ |= {
-            "PATH": f"{self.root / 'bin'}:{environ['PATH']}",
-            "TMPDIR": str(self.root / "tmp"),
-            "XDG_CACHE_HOME": str(self.root / "cache"),
-            MARK: self.mark,
-        }
-        with open(self.root / "stderr", "wb") as stderr, self._watched():
-            process = subprocess.Popen(
-                ["bash", "--noprofile", "--norc", "-c", self.script],
-                cwd=self.root,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,
-            )
+        with open(self.root / "stderr", "wb") as stderr, watched(self.sink.look, every_s=0.005):
+            process = start_round(self.script, self.root, self.mark, stderr.fileno())
             told = self._disturb(process) if disturbed else "undisturbed"
             try:
-                code = process.wait(_PATIENCE_S)
+                code = process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 raise Fault(f"{told}: it hangs") from None
             self._check_processes(told)
@@ -399,7 +376,7 @@ class Round:
                 os.killpg(process.pid, number)
             self.done[f"{name} group"] += 1
             return f"{name} to the group"
-        members = sorted(self._members(), key=lambda one: one.create_time())
+        members = sorted(members_of(self.mark), key=lambda one: one.create_time())
         if not members:
             return "over before it was disturbed"
         victim = self.chance.choice(members)
@@ -419,45 +396,9 @@ class Round:
         """Wait until there is such a process, a few seconds at most: a package has no target."""
         deadline = time.monotonic() + 5
         while process.poll() is None and time.monotonic() < deadline:
-            if any(_role(one) == role for one in self._members()):
+            if any(_role(one) == role for one in members_of(self.mark)):
                 return
             time.sleep(0.02)
-
-    def _members(self) -> Iterator[psutil.Process]:
-        """Every process of this round that runs."""
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                running = process.status() != psutil.STATUS_ZOMBIE
-                if running and process.environ().get(MARK) == self.mark:
-                    yield process
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Look at what is published while the block lasts.
-
-        Raises:
-            Fault: it was not whole at some moment.
-        """
-        faults: list[Fault] = []
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.005):
-                try:
-                    self.sink.look()
-                except Fault as fault:
-                    faults.append(fault)
-                    return
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
-        if faults:
-            raise faults[0]
 
     # --------------------------------------------------------------------------------- what must hold
 
@@ -484,14 +425,10 @@ class Round:
                 raise Fault(f"{told}: exit code 0, but {fault}") from None
 
     def _check_processes(self, told: str) -> None:
-        deadline = time.monotonic() + 30
-        while left := list(self._members()):
-            if time.monotonic() > deadline:
-                names = [_role(one) for one in left]
-                for one in left:
-                    one.kill()
-                raise Fault(f"{told}: left behind: {', '.join(names)}")
-            time.sleep(0.02)
+        try:
+            wait_until_gone(self.mark, _role)
+        except Fault as fault:
+            raise Fault(f"{told}: {fault}") from None
 
     def _check_leftovers(self) -> None:
         """What killed runs left goes with a later run, once nobody can be at work on it any more."""

@@ -24,11 +24,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,16 +36,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from campaignprocesses import PATIENCE_S, Fault, members_of, start_round, wait_until_gone, watched
 from projects import write_project
 
 from flow_singer.reading.source import open_source
-
-MARK = "FLOW_TEST_CAMPAIGN"
-_PATIENCE_S = 90.0
-
-
-class Fault(Exception):
-    """Something that must never be."""
 
 
 @dataclass
@@ -114,32 +107,18 @@ class Round:
         return f"flow run tap-x --to {self.place} | flow load {self.place} {options}; exit $?"
 
     def _run_once(self, *, kill: bool) -> int:
-        environ = {
-            name: text for name, text in os.environ.items() if not name.startswith(("FLOW_", "MELTANO"))
-        }
-        environ |= {
-            "PATH": f"{self.root / 'bin'}:{environ['PATH']}",
-            "TMPDIR": str(self.root / "tmp"),
-            "XDG_CACHE_HOME": str(self.root / "cache"),
-            MARK: self.mark,
-        }
-        with open(self.root / "stderr", "wb") as stderr, self._watched():
-            process = subprocess.Popen(
-                ["bash", "--noprofile", "--norc", "-c", self._script],
-                cwd=self.root,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,
-            )
+        with (
+            open(self.root / "stderr", "wb") as stderr,
+            watched(self._look, every_s=0.002),
+        ):
+            process = start_round(self._script, self.root, self.mark, stderr.fileno())
             if kill:
                 self._kill(process)
             try:
-                code = process.wait(_PATIENCE_S)
+                code = process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 raise Fault("it hangs") from None
-            self._wait_for_members()
+            wait_until_gone(self.mark, _words)
         if "fault in Flow" in (said := self._stderr()) or "Internal error" in said:
             raise Fault(f"a fault in Flow:\n{said}")
         self._check()
@@ -155,7 +134,7 @@ class Round:
         if self.chance.random() < 0.5:
             time.sleep(0.05 * self.chance.random() ** 2)
         whole = self.chance.random() < 0.4
-        members = sorted(self._members(), key=lambda one: one.create_time())
+        members = sorted(members_of(self.mark), key=lambda one: one.create_time())
         loads = [one for one in members if "load" in _words(one)]
         if whole or not members:
             with contextlib.suppress(ProcessLookupError):
@@ -177,47 +156,10 @@ class Round:
             if was_built and (".out.growing" in names or f".{self.place.rstrip('/')}.lock" in names):
                 return
 
-    def _members(self) -> Iterator[psutil.Process]:
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == self.mark:
-                    yield process
-
-    def _wait_for_members(self) -> None:
-        deadline = time.monotonic() + 30
-        while left := list(self._members()):
-            if time.monotonic() > deadline:
-                for one in left:
-                    one.kill()
-                raise Fault(f"left behind: {[_words(one) for one in left]}")
-            time.sleep(0.02)
-
     def _stderr(self) -> str:
         return (self.root / "stderr").read_text(errors="replace")
 
     # --------------------------------------------------------------------------------- what must hold
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        faults: list[BaseException] = []
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.002) and not faults:
-                try:
-                    self._look()
-                except BaseException as fault:  # told by the thread that can end the round
-                    faults.append(fault)
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
-        if faults:
-            raise Fault(f"a reader saw: {faults[0]!r}")
 
     def _descriptor(self) -> dict[str, Any]:
         return dict(json.loads((self.root / "out/datapackage.json").read_bytes()))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "words",
     nargs=-1,
     required=True,
-    metavar="TAP [FILE.py ...] [TARGET|DIR/] | JOB",
+    metavar="TAP|PATH [FILE.py ...] [TARGET|DIR/] | JOB",
     shell_complete=complete_run,
 )
 @click.option(
@@ -129,12 +129,13 @@ def command(
 ) -> int:
     """Run a tap, or a whole pipeline.
 
-    With one name, the tap's messages go to stdout. With a target or a folder, everything runs under one
+    Data may stand in place of a tap: a file, a glob, a Data Package, an address. With one name, the tap's messages go to stdout. With a target or a folder, everything runs under one
     supervisor: real exit codes, bookmarks, a summary.
 
     \b
     flow run tap-github | flow transform t.py | flow load target-csv
     flow run tap-github t.py target-csv
+    flow run sales.csv t.py out/
     flow run tap-demo --limit 5
     """
     from flow_singer.cli._meltano import heed_meltano

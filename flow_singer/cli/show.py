@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,12 @@ from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._liveline import stage_line
 from flow_singer.cli._logging import tell
+from flow_singer.cli._lookedat import given_options, look_behind_tap, looking_at_stdin
 from flow_singer.cli._optionvars import Verb
 from flow_singer.dataplaces import is_place
 from flow_singer.errors import EXIT_OK, ConfigError
-from flow_singer.process.status import StatusWriter
 
 if TYPE_CHECKING:
-    from flow_singer.singer.messages import MessageReader
     from flow_singer.stages.show import Shown, ShowOptions
 
 _TAP_LIMIT = 1_000
@@ -84,7 +83,7 @@ def command(
     if as_schema and (as_json or html is not None):
         raise click.UsageError("--schema prints a schema and nothing else: leave --json and --html out.")
     if place != "-" and not is_place(place):
-        return _show_tap(cli, place, click.get_current_context())
+        return _show_tap(cli, place, click.get_current_context().params)
     refuse_idle(_idle(place))
     wanted = _PAGE_ROWS if html is not None and rows is None else 10 if rows is None else rows
     options = ShowOptions(0 if as_schema else wanted, profile or html is not None, limit, stream)
@@ -118,21 +117,7 @@ def _show_place(cli: Cli, place: str, config: str | None, options: ShowOptions) 
 
 
 def _show_stdin(cli: Cli, title: str, options: ShowOptions, *, forward_noise: bool) -> Shown:
-    from flow_singer.process.interrupts import interruptible
-    from flow_singer.tabular.parallel import ParallelDecoder
-
-    status = StatusWriter(cli.workspace.environ)
-
-    def count(reader: MessageReader) -> None:
-        status.send(records=reader.records, bytes=reader.size_bytes)
-        line.update(reader.records, reader.size_bytes)
-
-    with (
-        interruptible(),
-        contextlib.closing(ParallelDecoder()) as parallel,
-        stage_line(cli, "show", draws=True) as line,
-    ):
-        parallel.expect_input(0)
+    with looking_at_stdin(cli, "show") as (parallel, count):
         from flow_singer.stages.show import show_stream
 
         return show_stream(
@@ -146,31 +131,16 @@ def _show_stdin(cli: Cli, title: str, options: ShowOptions, *, forward_noise: bo
         )
 
 
-def _show_tap(cli: Cli, tap: str, ctx: click.Context) -> int:
-    """Look at the first records of a tap: `flow run TAP | flow show -`, under one supervisor; no bookmark moves."""
-    from flow_singer.cli._pipeline import run_supervised
+def _show_tap(cli: Cli, tap: str, given: Mapping[str, Any]) -> int:
+    """Look at the first records of a tap."""
     from flow_singer.cli._words import refuse_other_kind
-    from flow_singer.stages.pipeline import Stage
 
-    workspace, given = cli.workspace, ctx.params
-    refuse_other_kind(workspace, tap, "extractors")
-    shared = ["--environment", workspace.project.environment or "null"] if workspace.project else []
-    limit = given["limit"] or _TAP_LIMIT
-    run = Stage(
-        tap,
-        (*shared, "run", tap, "--noise", given["noise"], "--limit", str(limit)),
-        {} if given["config"] is None else {"FLOW_RUN_CONFIG": given["config"]},
-    )
-    words = [
-        word
-        for name in ("stream", "rows", "html")
-        if given[name] is not None
-        for word in (f"--{name}", str(given[name]))
-    ]
+    refuse_other_kind(cli.workspace, tap, "extractors")
     flags = {"--profile": given["profile"], "--schema": given["as_schema"], "--json": given["as_json"]}
+    words = ["--title", tap, *given_options(given, "stream", "rows", "html")]
     words += [flag for flag, is_set in flags.items() if is_set]
-    look = Stage("-", (*shared, "show", "-", "--title", tap, *words))
-    return run_supervised(cli, f"{tap} → show", [run, look])
+    limit = ["--limit", str(given["limit"] or _TAP_LIMIT)]
+    return look_behind_tap(cli, "show", tap, given, limit=limit, words=words)
 
 
 def _answer(found: Shown, *, as_json: bool, as_schema: bool, html: Path | None, rows: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,16 +17,15 @@ from flow_singer.cli._context import Cli
 from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._liveline import stage_line
 from flow_singer.cli._logging import tell
+from flow_singer.cli._lookedat import given_options, look_behind_tap, looking_at_stdin
 from flow_singer.cli._optionvars import Verb
 from flow_singer.dataplaces import is_place
 from flow_singer.errors import EXIT_DATA, EXIT_OK, ConfigError
-from flow_singer.process.status import StatusWriter
 from flow_singer.wording import count_of
 
 if TYPE_CHECKING:
     from flow_singer.checks.expectations import Expectation
     from flow_singer.checks.findings import Finding
-    from flow_singer.singer.messages import MessageReader
     from flow_singer.stages.inputstream import LoadOptions
     from flow_singer.stages.validate import Validation
 
@@ -87,7 +86,7 @@ def command(
     elif is_place(place):
         result = _validate_place(cli, place, config, expect, limit_errors, quick=quick)
     else:
-        return _validate_tap(cli, place, click.get_current_context())
+        return _validate_tap(cli, place, click.get_current_context().params)
     _answer(result, as_json=as_json)
     if result.incomplete is not None:
         raise result.incomplete
@@ -120,21 +119,7 @@ def _expected(cli: Cli, expect: Path | None, tap: str | None) -> list[Expectatio
 def _validate_stdin(
     cli: Cli, expect: Path | None, limit_errors: int | None, options: LoadOptions
 ) -> Validation:
-    from flow_singer.process.interrupts import interruptible
-    from flow_singer.tabular.parallel import ParallelDecoder
-
-    status = StatusWriter(cli.workspace.environ)
-
-    def count(reader: MessageReader) -> None:
-        status.send(records=reader.records, bytes=reader.size_bytes)
-        line.update(reader.records, reader.size_bytes)
-
-    with (
-        interruptible(),
-        contextlib.closing(ParallelDecoder()) as parallel,
-        stage_line(cli, "validate", draws=True) as line,
-    ):
-        parallel.expect_input(0)
+    with looking_at_stdin(cli, "validate") as (parallel, count):
         from flow_singer.stages.validate import validate_stream
 
         _expected(cli, expect, None)  # a mistake in it shows before anything is read
@@ -176,35 +161,16 @@ def _validate_place(
     return result
 
 
-def _validate_tap(cli: Cli, tap: str, ctx: click.Context) -> int:
-    """Look at all that a tap writes: `flow run TAP | flow validate -`, under one supervisor; no bookmark moves."""
-    from flow_singer.cli._pipeline import run_supervised
+def _validate_tap(cli: Cli, tap: str, given: Mapping[str, Any]) -> int:
+    """Look at all that a tap writes."""
     from flow_singer.cli._words import refuse_other_kind
     from flow_singer.stages.expected import expected_of_tap
-    from flow_singer.stages.pipeline import Stage
 
-    workspace, given = cli.workspace, ctx.params
-    refuse_other_kind(workspace, tap, "extractors")
-    expected_of_tap(workspace.project, tap)
-    shared = ["--environment", workspace.project.environment or "null"] if workspace.project else []
+    refuse_other_kind(cli.workspace, tap, "extractors")
+    expected_of_tap(cli.workspace.project, tap)
     limit = ["--full-refresh"] if given["limit"] is None else ["--limit", str(given["limit"])]
-    run = Stage(
-        tap,
-        (*shared, "run", tap, "--noise", given["noise"], *limit),
-        {} if given["config"] is None else {"FLOW_RUN_CONFIG": given["config"]},
-    )
-    words = [
-        word
-        for name in ("expect", "limit_errors")
-        if given[name] is not None
-        for word in (_option(name), str(given[name]))
-    ]
-    look = Stage("-", (*shared, "validate", "-", *words, *["--json"] * given["as_json"]))
-    return run_supervised(cli, f"{tap} → validate", [run, look])
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    words = [*given_options(given, "expect", "limit_errors"), *["--json"] * given["as_json"]]
+    return look_behind_tap(cli, "validate", tap, given, limit=limit, words=words)
 
 
 def _answer(result: Validation, *, as_json: bool) -> None:

@@ -7,14 +7,18 @@ to stdout; only stream maps, flattening and BATCH files take the SDK's own path.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import click
 from singer_sdk import Stream, Tap
 from singer_sdk.mapper import SameRecordTransform
+
+from flow_singer.errors import EXIT_INTERNAL, EXIT_USAGE, FlowError
 
 
 class BlockTap(Tap):
@@ -58,3 +62,26 @@ def write_whole(block: bytes | memoryview) -> None:
     rest = memoryview(block)
     while rest:
         rest = rest[sys.stdout.buffer.write(rest) :]
+
+
+def run_tap(name: str, tap: Callable[[], type[Tap]]) -> None:
+    """Run a tap's command line; an unusable setting, file or output ends it with one message.
+
+    Args:
+        name: the command's name.
+        tap: imports the tap's class.
+    """
+    # Python ignores SIGPIPE and shows a traceback at the next write; as in any Unix filter, a reader that
+    # has gone simply ends us.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if sys.stdout is None:
+        sys.exit(f"{name}: standard output is closed, there is nowhere to write messages to.")
+    try:
+        tap().cli()
+    except FlowError as exc:
+        click.echo(f"{name}: {exc}", err=True)
+        sys.exit(exc.exit_code)
+    except OSError as exc:
+        # A file that was named and is not there, or an output that takes no more, such as a full disk.
+        click.echo(f"{name}: {exc}", err=True)
+        sys.exit(EXIT_USAGE if isinstance(exc, FileNotFoundError) else EXIT_INTERNAL)

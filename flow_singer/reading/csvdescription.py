@@ -161,19 +161,26 @@ def _check_alike(path: Path, found: FoundDialect, other_path: Path, other: Found
         )
     names, others = found.names, other.names
     if names != others:
-        lacks = [name for name in names if name not in others]
-        more = [name for name in others if name not in names]
-        said = f"it lacks {', '.join(map(repr, lacks[:5]))}" if lacks else "their order differs"
-        said = f"it also has {', '.join(map(repr, more[:5]))}" if more and not lacks else said
-        raise ConfigError(
-            f"The columns of {other_path} are not those of {path}: {said}.",
-            "Name them one by one: each is a stream of its own then.",
-        )
+        raise columns_differ(path, names, other_path, others)
     if found != other:
         raise ConfigError(
             f"{path} and {other_path} cannot be one stream: they differ in the lines above their header, or in quotes.",
             "Name them one by one; or write them alike.",
         )
+
+
+def columns_differ(
+    path: object, names: Sequence[str], other_path: object, others: Sequence[str]
+) -> ConfigError:
+    """The error of two files of one stream whose columns are not the same."""
+    lacks = [name for name in names if name not in others]
+    more = [name for name in others if name not in names]
+    said = f"it lacks {', '.join(map(repr, lacks[:5]))}" if lacks else "their order differs"
+    said = f"it also has {', '.join(map(repr, more[:5]))}" if more and not lacks else said
+    return ConfigError(
+        f"The columns of {other_path} are not those of {path}: {said}.",
+        "Name them one by one: each is a stream of its own then.",
+    )
 
 
 def _tell_of_total(

@@ -24,6 +24,7 @@ import pyarrow.csv as pv
 from flow_singer.errors import ConfigError, DataError
 from flow_singer.reading.readsettings import OnError
 from flow_singer.tabular.textarrays import TEXT
+from flow_singer.wording import count_of
 
 _BLOCK_BYTES = 4 << 20
 _MOST_BLOCK_BYTES = 1 << 30
@@ -329,7 +330,7 @@ class CsvFile:
         where = "" if number is None else f", line {number}"
         shown = text if len(text) <= 80 else f"{text[:80]}…"
         return DataError(
-            f"{self.title}{where}: {got} cells instead of {width}: {shown!r}",
+            f"{self.title}{where}: {count_of(got, 'cell')} instead of {width}: {shown!r}",
             "Correct the row, name another 'delimiter', or leave such rows out with 'on_error': 'skip'.",
         )
 

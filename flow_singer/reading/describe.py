@@ -18,7 +18,7 @@ from flow_singer.errors import ConfigError, DataError
 from flow_singer.nearnames import suggest
 from flow_singer.reading.arrowtypes import property_of_arrow
 from flow_singer.reading.columntypes import empty_key
-from flow_singer.reading.csvdescription import describe_csv
+from flow_singer.reading.csvdescription import columns_differ, describe_csv
 from flow_singer.reading.encodings import check_encoding, find_encoding, opened
 from flow_singer.reading.excelrows import sheets_of
 from flow_singer.reading.guesses import shown_names
@@ -357,23 +357,15 @@ def _columns(resource: Mapping[str, Any]) -> list[str]:
 
 
 def _check_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    for key in ("dialect",):
-        if first.get(key) != other.get(key):
-            raise ConfigError(
-                f"{first['path']} and {other['path']} cannot be one stream: they differ in {key}.",
-                "Name them one by one; or say for all of them what it is, such as 'encoding'.",
-            )
+    if first.get("dialect") != other.get("dialect"):
+        raise ConfigError(
+            f"{first['path']} and {other['path']} cannot be one stream: they differ in dialect.",
+            "Name them one by one; or say for all of them what it is, such as 'header_row'.",
+        )
     names, others = _columns(first), _columns(other)
     is_ordered = first["format"] == "csv"
     if (names != others) if is_ordered else (first["format"] == "parquet" and set(names) != set(others)):
-        lacks = [name for name in names if name not in others]
-        more = [name for name in others if name not in names]
-        said = f"it lacks {', '.join(map(repr, lacks[:5]))}" if lacks else "their order differs"
-        said = f"it also has {', '.join(map(repr, more[:5]))}" if more and not lacks else said
-        raise ConfigError(
-            f"The columns of {other['path']} are not those of {first['path']}: {said}.",
-            "Name them one by one: each is a stream of its own then.",
-        )
+        raise columns_differ(first["path"], names, other["path"], others)
 
 
 def _widest(column: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flow_singer.errors import DataError
+from flow_singer.reading.jsonrows import record_head
 from flow_singer.singer.badlines import excerpt
 from flow_singer.singer.linenumbers import count_lines
+from flow_singer.singer.references import type_of
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, Column
 from flow_singer.tabular.parts import Part, split_part
@@ -110,9 +112,9 @@ class JsonTypes:
             try:
                 record = msgspec.json.decode(line)["record"]
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                record = _exactly(line, number, title)
+                record = _exactly(line, number, title, record_head(self._stream))
             for name, value in record.items():
-                self.types.setdefault(name, set()).add(_type_of(value))
+                self.types.setdefault(name, set()).add(type_of(value))
                 if isinstance(value, str):
                     known = self.formats.setdefault(name, {"date-time", "date"})
                     if known:
@@ -127,31 +129,22 @@ class JsonTypes:
         )
 
 
-def _exactly(line: bytes, number: int, title: str) -> dict[str, Any]:
+def _exactly(line: bytes, number: int, title: str, head: bytes) -> dict[str, Any]:
+    """A row that the fast reader refuses.
+
+    Args:
+        line: its RECORD line.
+        number: its place in the file.
+        title: of the file.
+        head: what was put before the row.
+    """
+    row = line.removeprefix(head).removesuffix(b"}")
     try:
-        found = json.loads(line)["record"]
+        return dict(json.loads(row))
     except (ValueError, RecursionError) as exc:
         raise DataError(
-            f"{title}, line {number} is no JSON: {exc}: {excerpt(line)}", "Correct the line, or leave it out."
+            f"{title}, line {number} is no JSON: {exc}: {excerpt(row)}", "Correct the line, or leave it out."
         ) from exc
-    return dict(found)
-
-
-def _type_of(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-    return "object"
 
 
 def _are(form: str, column: Column) -> bool:

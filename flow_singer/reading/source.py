@@ -183,10 +183,7 @@ def _is_no_table(resource: Mapping[str, Any]) -> bool:
         return False
     if str(resource.get("profile", "")).startswith("tabular"):
         return False
-    path = resource.get("path")
-    first = path[0] if isinstance(path, list) and path else path
-    form = resource.get("format")
-    return isinstance(first, str) and format_of(f".{form}" if form else first)[0] in (None, "json")
+    return "path" in resource and format_said(resource)[0] in (None, "json")
 
 
 def _stream(

@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flow_tap_datapackage.tap import TapDataPackage
-from singer_sdk.testing import SuiteConfig, get_tap_test_class
+from singer_sdk.testing import SuiteConfig
+
+from .sdksuite import sdk_suite
 
 COMMAND = [sys.executable, "-m", "flow_tap_datapackage"]
 ROWS = [
@@ -67,24 +68,7 @@ _PLAIN = {**SCHEMA, "properties": {**SCHEMA["properties"], "name": SCHEMA["defin
 SDK_EXAMPLE = package(Path(tempfile.mkdtemp(prefix="flow-test-")) / "p", schema=_PLAIN)
 
 
-def _suite() -> type:
-    # A tap takes over SIGINT and SIGTERM when it is made; while collecting, they are pytest's.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Python 3.* end of life", FutureWarning)
-            return get_tap_test_class(
-                TapDataPackage,
-                config={"path": str(SDK_EXAMPLE)},
-                suite_config=SuiteConfig(),
-                parse_env_config=False,
-            )
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-TestSdkSuite = _suite()
+TestSdkSuite = sdk_suite(TapDataPackage, SuiteConfig(), path=str(SDK_EXAMPLE))
 
 
 @pytest.fixture(autouse=True)

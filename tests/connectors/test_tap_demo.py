@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import warnings
 from collections import Counter
 from contextlib import redirect_stdout
 from datetime import datetime
@@ -20,9 +19,11 @@ from flow_tap_demo.generator import EPOCH, Cycle, Generator
 from flow_tap_demo.streams import DEFINITIONS
 from flow_tap_demo.tap import TapDemo
 from jsonschema import Draft7Validator, Draft202012Validator
-from singer_sdk.testing import SuiteConfig, get_tap_test_class
+from singer_sdk.testing import SuiteConfig
 
 from flow_singer.errors import ConfigError
+
+from .sdksuite import sdk_suite
 
 STREAMS = ["repositories", "users", "issues", "events"]
 COMMAND = [sys.executable, "-m", "flow_tap_demo"]
@@ -31,27 +32,10 @@ COMMAND = [sys.executable, "-m", "flow_tap_demo"]
 pytestmark = pytest.mark.filterwarnings("ignore:Python 3.* end of life:FutureWarning")
 
 
-def suite(include_stream_tests=True, **config):
-    # A tap takes over SIGINT and SIGTERM when it is made; while collecting, they are pytest's.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Python 3.* end of life", FutureWarning)
-            return get_tap_test_class(
-                TapDemo,
-                config=config,
-                suite_config=SuiteConfig(max_records_limit=400),
-                include_stream_tests=include_stream_tests,
-                parse_env_config=False,
-            )
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-TestSdkSuite = suite(records=400)
+SUITE = SuiteConfig(max_records_limit=400)
+TestSdkSuite = sdk_suite(TapDemo, SUITE, records=400)
 # The SDK's stream tests divide floats for multipleOf, where 0.07 fails; our own below are exact.
-TestSdkSuiteHard = suite(records=400, hard=True, include_stream_tests=False)
+TestSdkSuiteHard = sdk_suite(TapDemo, SUITE, records=400, hard=True, include_stream_tests=False)
 
 
 @pytest.fixture(autouse=True)

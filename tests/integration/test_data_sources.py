@@ -156,7 +156,7 @@ def test_broken_data_leave_what_was_there(sales: Path, flow: Flow) -> None:
     found = flow("run", "sales.csv", "out/")
     assert found.code == 65
     assert found.stderr.splitlines()[-2:] == [
-        "Error: sales.csv, line 4: 1 cells instead of 2: '3'",
+        "Error: sales.csv, line 4: 1 cell instead of 2: '3'",
         "Correct the row, name another 'delimiter', or leave such rows out with 'on_error': 'skip'.",
     ]
     assert rows_of(sales / "out", "sales") == ROWS

@@ -15,6 +15,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from barefiles import BOOLEAN, DATE, INTEGER, NUMBER, STAMP, TEXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,14 +53,6 @@ def refused(place: Path, **said: Any) -> FlowError:
         read(place, **said)
     assert caught.value.hint
     return caught.value
-
-
-INTEGER = {"type": ["null", "integer"]}
-NUMBER = {"type": ["null", "number"]}
-TEXT = {"type": ["null", "string"]}
-BOOLEAN = {"type": ["null", "boolean"]}
-DATE = {"type": ["null", "string"], "format": "date"}
-STAMP = {"type": ["null", "string"], "format": "date-time"}
 
 
 @pytest.mark.parametrize(
@@ -328,6 +321,12 @@ def test_json(tmp_path: Path, form: str, packed: bool) -> None:
         "more": BOOLEAN,
     }
     assert notices == []
+
+
+def test_a_line_that_is_no_json_is_told_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": }\n')
+    message = refused(tmp_path / "a.jsonl").message
+    assert message.endswith('a.jsonl, line 2 is no JSON: Expecting value: line 1 column 7 (char 6): {"a": }')
 
 
 def test_types_of_json_come_from_all_rows_or_a_sample(tmp_path: Path) -> None:
