@@ -36,6 +36,11 @@ write_mode = click.option(
     show_default=True,
     help="Whether a Data Package is written anew, or grows; upsert goes by key.",
 )
+partition_by = click.option(
+    "--partition-by",
+    metavar="COLUMN[:UNIT]|run",
+    help="Spread the rows of a Data Package's streams over files: created_at:month.",
+)
 on_incomplete = click.option(
     "--on-incomplete",
     type=click.Choice(["commit", "abort"]),

@@ -23,6 +23,7 @@ from flow_singer.cli._runlog import new_log
 from flow_singer.cli._summary import tell_bookmark, tell_summary
 from flow_singer.cli._terminal import can_draw, has_colours, is_terminal, write_line
 from flow_singer.cli._words import is_file, is_job, split_blocks, target_of
+from flow_singer.datapackage.partitionby import PartitionBy
 from flow_singer.errors import EXIT_OK, EXIT_PIPE, EXIT_REJECTS, ConfigError
 from flow_singer.plugins.prepare import read_config
 from flow_singer.plugins.programs import find_plugin
@@ -56,6 +57,7 @@ class PipelineOptions:
     check: bool = False
     expect: Path | None = None
     write_mode: str = "replace"
+    partition_by: str | None = None
 
     def grows(self, target: str) -> bool:
         """Whether the target is a package that is added to, and keeps the bookmark of its tap."""
@@ -124,7 +126,9 @@ def _refuse_idle_options(
         refuse_idle(_idle_with_target(targets[0], pipeline))
     if not folders:
         why = "has no use here: there is no Data Package (a folder that ends in /)."
-        refuse_idle([Idle(name, why) for name in ("form", "csv_null", "write_mode", "check")])
+        refuse_idle([Idle(name, why) for name in ("form", "csv_null", "write_mode", "partition_by", "check")])
+    if pipeline.partition_by is not None:
+        PartitionBy.parse(pipeline.partition_by)  # before a tap begins
     if not plugins:
         refuse_idle(_idle_without_plugin(folders[0] if folders else None, pipeline))
 
@@ -297,6 +301,7 @@ def make_stages(
         if is_folder(target):
             load += _option("--csv-null", pipeline.csv_null) + ["--check"] * pipeline.check
             load += _option("--write-mode", pipeline.write_mode if grows else None)
+            load += _option("--partition-by", pipeline.partition_by)
         if _sets_aside(workspace, target):
             load += _rejecting(pipeline)
         load += _option("--state-id", bookmark) + ["--force"] * (pipeline.force and not is_folder(target))

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 @_options.package_format
 @_options.csv_null
 @_options.write_mode
+@_options.partition_by
 @_options.reject
 @_options.max_rejects
 @_options.nan
@@ -67,6 +68,7 @@ def command(
     form: str,
     csv_null: str | None,
     write_mode: str,
+    partition_by: str | None,
     reject: Path | None,
     max_rejects: int | None,
     nan: str,
@@ -102,7 +104,9 @@ def command(
     else:
         refuse_other_kind(cli.workspace, target, "loaders")
         why = f"is for a Data Package (a folder that ends in /), and {target} is a target."
-        refuse_idle(Idle(option, why) for option in ("form", "csv_null", "write_mode", "check"))
+        refuse_idle(
+            Idle(option, why) for option in ("form", "csv_null", "write_mode", "partition_by", "check")
+        )
     options = LoadOptions(
         on_incomplete=on_incomplete,
         require_end=require_end,
@@ -135,6 +139,7 @@ def command(
                 csv_null,
                 check,
                 cast("WriteMode", write_mode),
+                partition_by,
             ),
             source=0,
             show=said.show,

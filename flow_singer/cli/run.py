@@ -97,6 +97,7 @@ if TYPE_CHECKING:
 @_options.max_rejects
 @_options.csv_null
 @_options.write_mode
+@_options.partition_by
 @_options.check
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.pass_obj
@@ -124,6 +125,7 @@ def command(
     max_rejects: int | None,
     csv_null: str | None,
     write_mode: str,
+    partition_by: str | None,
     check: bool,
     plain: bool,
 ) -> int:
@@ -188,6 +190,7 @@ def command(
             check,
             expect,
             write_mode,
+            partition_by,
         )
         return run_pipelines(cli, words, replace(options, state_id=state_id), pipeline)
     from flow_singer.cli._pipeline import idle_without_files
@@ -260,6 +263,7 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
             "max_rejects",
             "csv_null",
             "write_mode",
+            "partition_by",
             "check",
         )
     )

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from flow_singer.datapackage.formats import Format
-from flow_singer.datapackage.formerpackage import RUN_PROPERTY, STATE_PROPERTY
+from flow_singer.datapackage.formerpackage import PARTS_PROPERTY, RUN_PROPERTY, STATE_PROPERTY
+from flow_singer.datapackage.partitionby import PARTITION_PROPERTY
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.tablecolumn import TableColumn
 from flow_singer.singer.fields import field_of
@@ -85,34 +86,33 @@ def resource_descriptor(
     table: StreamTable,
     *,
     name: str,
-    path: str,
+    paths: Sequence[str],
+    sizes: Sequence[int],
     form: Format,
-    size_bytes: int,
-    sha256: str,
     csv_null: str | None,
 ) -> dict[str, Any]:
-    """The descriptor of one stream's file.
+    """The descriptor of one stream's files.
 
     Args:
         table: the finished stream.
         name: the resource's name, a slug.
-        path: the file's path from the descriptor.
-        form: the file's format.
-        size_bytes: the file's size.
-        sha256: hex digest of the file.
+        paths: the path of each of its files from the descriptor.
+        sizes: of the same files, in bytes.
+        form: their format.
         csv_null: what stands for null in CSV, None for an empty cell.
     """
     made: dict[str, Any] = {
         "name": name,
         "type": "table",
-        "path": path,
+        "path": paths[0] if len(paths) == 1 else list(paths),
         "format": form.name,
         "mediatype": form.mediatype,
     }
     if form.name != "parquet":
         made["encoding"] = "utf-8"
-    made["bytes"] = size_bytes
-    made["hash"] = f"sha256:{sha256}"
+    if len(paths) == 1:
+        made["bytes"] = sizes[0]
+        made["hash"] = f"sha256:{table.parts[0].sha256}"
     if form.name == "csv":
         made["dialect"] = {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "doubleQuote": True}
     if form.name != "parquet":
@@ -125,6 +125,18 @@ def resource_descriptor(
     if "bookmark_properties" in schema.message:
         made["flow:bookmarkProperties"] = schema.bookmark_properties
     made["flow:jsonSchema"] = _json_schema(table)
+    if table.partitions is not None:
+        made[PARTITION_PROPERTY] = str(table.partitions.by)
+        made[PARTS_PROPERTY] = [
+            {
+                "path": path,
+                "bytes": size,
+                "hash": f"sha256:{part.sha256}",
+                "rows": part.rows,
+                **({} if part.partition is None else {"partition": part.partition}),
+            }
+            for path, size, part in zip(paths, sizes, table.parts, strict=True)
+        ]
     return made
 
 

@@ -31,7 +31,8 @@ STATE_PROPERTY = "flow:state"
 """The last STATE of each tap, by the name that its bookmark has."""
 
 PARTS_PROPERTY = "flow:parts"
-"""What is known of each file of a resource that has several: `path`, `bytes`, `hash`, `rows`."""
+"""What is known of each file of a resource that has several, or has partitions: `path`, `bytes`, `hash`, `rows`, and
+its `partition`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flow_singer.datapackage.descriptor import STORED_TYPE
@@ -59,8 +59,8 @@ def is_alike(
     return True
 
 
-def appended(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The resource with a further file.
+def appended(old: Mapping[str, Any], new: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """The resource with further files.
 
     The standard has one size and one digest for all files, so each file's own stand in `flow:parts`. Nobody has
     looked whether a key comes again, so no primary key is promised any more.
@@ -68,14 +68,14 @@ def appended(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[
     Args:
         old: the resource that is there.
         new: that of the new rows; see `is_alike`.
-        path: of the file in the package.
+        paths: of its files in the package.
     """
-    parts = old.get(PARTS_PROPERTY) or [_part(old, paths_of(old)[0])]
+    parts = _parts(old)
     rows = int(old["flow:records"]) + int(new["flow:records"])
     made: dict[str, Any] = {}
     for key, value in old.items():
         if key == "path":
-            made["path"] = [*paths_of(old), path]
+            made["path"] = [*paths_of(old), *paths]
         elif key not in _OF_THE_FILES:
             made[key] = value
         elif key == "rows":
@@ -87,10 +87,20 @@ def appended(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[
     schema.pop("primaryKey", None)
     made["schema"] = schema
     made["flow:records"] = rows
-    made[PARTS_PROPERTY] = [*parts, _part(new, path)]
+    further = [{**part, "path": path} for part, path in zip(_parts(new), paths, strict=True)]
     made.update(
         {key: value for key, value in new.items() if key.startswith("flow:") and key != "flow:records"}
     )
+    made[PARTS_PROPERTY] = [*parts, *further]
+    return made
+
+
+def renamed(resource: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """The resource with its files elsewhere."""
+    made = {**resource, "path": paths[0] if len(paths) == 1 else list(paths)}
+    if PARTS_PROPERTY in made:
+        parts = zip(made[PARTS_PROPERTY], paths, strict=True)
+        made[PARTS_PROPERTY] = [{**part, "path": path} for part, path in parts]
     return made
 
 
@@ -120,13 +130,16 @@ def _is_required(field: Mapping[str, Any]) -> bool:
     return bool(dict(field.get("constraints", {})).get("required"))
 
 
-def _part(resource: Mapping[str, Any], path: str) -> dict[str, Any]:
-    return {
-        "path": path,
-        "bytes": resource.get("bytes"),
-        "hash": resource.get("hash"),
-        "rows": resource["flow:records"],
-    }
+def _parts(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is known of each file of a resource."""
+    return resource.get(PARTS_PROPERTY) or [
+        {
+            "path": paths_of(resource)[0],
+            "bytes": resource.get("bytes"),
+            "hash": resource.get("hash"),
+            "rows": resource["flow:records"],
+        }
+    ]
 
 
 def _fields(resource: Mapping[str, Any]) -> list[dict[str, Any]]:

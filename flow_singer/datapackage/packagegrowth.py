@@ -15,8 +15,17 @@ from typing import Any
 from flow_singer.datapackage.descriptor import resource_descriptor
 from flow_singer.datapackage.formats import Format, open_file
 from flow_singer.datapackage.formerpackage import FormerPackage, WriteMode, paths_of
-from flow_singer.datapackage.formerresource import appended, columns_of, extras_of, is_alike, stored_types
+from flow_singer.datapackage.formerresource import (
+    appended,
+    columns_of,
+    extras_of,
+    is_alike,
+    renamed,
+    stored_types,
+)
 from flow_singer.datapackage.names import column_name, slug, with_digest
+from flow_singer.datapackage.partitionby import PartitionBy, partition_of
+from flow_singer.datapackage.partitions import EARLIER, PartitionLog, partition_stems
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.tablecolumn import TableColumn
 from flow_singer.errors import ConfigError, DataError
@@ -37,6 +46,11 @@ class NewRows:
     table: StreamTable
     resource: dict[str, Any]
     seed: Mapping[str, Any] | None
+
+    def built(self, folder: Path) -> list[tuple[Path, str | None]]:
+        """Where its files lie in the run's own package, and the partition of each."""
+        parts = zip(paths_of(self.resource), self.table.parts, strict=True)
+        return [(folder / path, part.partition) for path, part in parts]
 
 
 @dataclass
@@ -101,9 +115,8 @@ class Joiner:
         name = slug(stream)
         if name in names:
             name = with_digest(stream, name)
-        made = {**new.resource, "name": name, "path": self._free_path(growth, name, 1)}
-        growth.added.append((self._folder / new.resource["path"], made["path"]))
-        return made
+        paths = self._place(growth, new.built(self._folder), name, first=1)
+        return renamed({**new.resource, "name": name}, paths)
 
     def _grown(
         self, growth: Growth, former: FormerPackage, old: dict[str, Any], new: NewRows
@@ -112,30 +125,29 @@ class Joiner:
         parts = paths_of(old)
         stem = Path(parts[0]).stem if parts else slug(new.table.schema.stream)
         if self._mode == "append" and is_alike(old, new.resource, new.seed, self._form.name):
-            path = self._free_path(growth, str(old["name"]), len(parts) + 1)
-            growth.added.append((self._folder / new.resource["path"], path))
-            return appended(old, new.resource, path)
-        path = self._free_path(growth, str(old.get("name", stem)), 1)
-        table, built = self._rewritten(former, old, new)
-        growth.added.append((built, path))
+            paths = self._place(growth, new.built(self._folder), str(old["name"]), first=len(parts) + 1)
+            return appended(old, new.resource, paths)
+        table = self._rewritten(former, old, new)
+        built = [(part.path, part.partition) for part in table.parts]
+        sizes = [path.stat().st_size for path, _ in built]
+        paths = self._place(growth, built, str(old.get("name", stem)), first=1)
         growth.gone += parts
         made = resource_descriptor(
             table,
             name=str(old["name"]),
-            path=path,
+            paths=paths,
+            sizes=sizes,
             form=self._form,
-            size_bytes=built.stat().st_size,
-            sha256=table.file.sha256,
             csv_null=self._csv_null,
         )
         return {**made, **extras_of(old, made)}
 
-    def _rewritten(
-        self, former: FormerPackage, old: Mapping[str, Any], new: NewRows
-    ) -> tuple[StreamTable, Path]:
-        """One file of the former rows and the new ones."""
+    def _rewritten(self, former: FormerPackage, old: Mapping[str, Any], new: NewRows) -> StreamTable:
+        """The former rows and the new ones, written anew."""
         stream = new.table.schema.stream
-        built = self._folder / "data" / f"{Path(new.resource['path']).stem}.joined.{self._form.extension}"
+        built = self._folder / "data" / f"{old['name']}.joined.{self._form.extension}"
+        own = new.table.partitions
+        log = None if own is None else PartitionLog(own.by, built.with_name(built.name + ".parts"), EARLIER)
         is_upsert = self._mode == "upsert"
         table = StreamTable(
             new.table.schema,
@@ -145,15 +157,18 @@ class Joiner:
             columns=_united(columns_of(old), new.table.columns),
             keyed=is_upsert,
             tells_replaced=False,
+            partitions=log,
         )
         try:
             self._copy(str(former.path), stream, table, hint=True)
+            if log is not None and own is not None:
+                log.run = own.run
             self._copy(str(self._folder), stream, table, hint=False)
             table.finish()
         except BaseException:
             table.discard()
             raise
-        return table, built
+        return table
 
     def _copy(self, place: str, stream: str, table: StreamTable, *, hint: bool) -> None:
         try:
@@ -167,6 +182,18 @@ class Joiner:
                 f"The rows that stream '{stream}' has in the package cannot be read back: {exc.message}",
                 "Nothing was changed. Get the package again, or write it anew with --write-mode replace.",
             ) from exc
+
+    def _place(
+        self, growth: Growth, built: Sequence[tuple[Path, str | None]], name: str, *, first: int
+    ) -> list[str]:
+        """Paths for new files of a resource, in their order; the first one that has no partition gets this number."""
+        stems = partition_stems([partition or "" for _, partition in built])
+        paths = []
+        for (path, partition), stem in zip(built, stems, strict=True):
+            one = name if partition is None else f"{name}-{stem}"
+            paths.append(self._free_path(growth, one, first if partition is None else 1))
+            growth.added.append((path, paths[-1]))
+        return paths
 
     def _free_path(self, growth: Growth, name: str, number: int) -> str:
         """The path of a further file: no resource has it, nor had one until now."""
@@ -231,6 +258,32 @@ def seed_of(
     if former is not None and seed is not None:
         check_key(mode, former.path, seed, schema.key_properties, notice)
     return seed
+
+
+def partitions_of_stream(
+    mode: WriteMode,
+    path: Path,
+    asked: PartitionBy | None,
+    schema: StreamSchema,
+    seed: Mapping[str, Any] | None,
+) -> PartitionBy | None:
+    """What decides on the file of a stream's rows: what was asked, else what its resource has; None for nothing.
+
+    Raises:
+        ConfigError: rows would be added to files of another kind.
+    """
+    before = partition_of(seed)
+    if asked is None:
+        return before if before is not None and before.suits(schema) else None
+    if not asked.suits(schema):
+        return None
+    if mode == "append" and seed is not None and before != asked:
+        raise ConfigError(
+            f"Stream '{schema.stream}' in {path} is "
+            f"{f'partitioned by {before}' if before else 'not partitioned'}, and what is to be added by {asked}.",
+            "Leave --partition-by out to have it as it is there, or write the package anew with --write-mode replace.",
+        )
+    return asked
 
 
 def check_key(

@@ -6,6 +6,7 @@ that it is known only at the end: until then the columns wait as Arrow data in a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from flow_singer.datapackage.fitting import casts
 from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, parquet_types
-from flow_singer.datapackage.rowfile import Held
+from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
 from flow_singer.datapackage.textcells import plain_texts
 from flow_singer.files import sha256_file
 from flow_singer.singer.digits import Digits
@@ -34,6 +35,10 @@ from flow_singer.tabular.textarrays import TEXT
 _DOUBLE_DIGITS = 15
 """Two numbers of so many digits that differ are two doubles that differ."""
 ROW_GROUP_ROWS = 100_000
+WAITING_BYTES = 64 << 20
+"""How much waits at most for the row groups of several files."""
+OPEN_FILES = 64
+"""How many of the files that rows are spread over are written at once; more take further passes."""
 
 
 class ParquetFile:
@@ -52,6 +57,7 @@ class ParquetFile:
         self._columns_path = path.with_name(path.name + ".columns")
         self._columns = self._columns_path.open("xb")
         self._sizes: list[int] = []
+        self._digests: list[str] = []
         self._says: list[tuple[Kind, Digits]] = []
         self._chosen: list[_Choice] = []
         self._failed: set[int] = set()
@@ -83,14 +89,19 @@ class ParquetFile:
         self._sizes.append(data.size)
 
     def finish(
-        self, names: Sequence[str], properties: Sequence[Property], keep: npt.NDArray[np.bool_] | None
+        self,
+        names: Sequence[str],
+        properties: Sequence[Property],
+        keep: npt.NDArray[np.bool_] | None,
+        split: Split | None = None,
     ) -> dict[str, Held]:
-        """Choose the types and write the file.
+        """Choose the types and write the file, or several of the same types.
 
         Args:
             names: the names of all columns.
             properties: of the same columns.
             keep: which rows stay; None keeps all.
+            split: the files that it is spread over; it is itself not written then.
 
         Returns:
             The type of each column, by its name.
@@ -98,38 +109,23 @@ class ParquetFile:
         self._columns.close()
         chosen = self._choose(names, properties)
         schema = pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)])
-        # One thread compresses a row group while this one makes the next.
-        with pq.ParquetWriter(self.path, schema, compression="zstd") as writer, _Behind() as behind:
-            waiting: list[pa.RecordBatch] = []
-            row = rows = 0
-            for columns, count in self._read(properties):
-                arrays = [
-                    choice.convert(one, column) if column else pa.nulls(count, choice.type)
-                    for one, choice, column in zip(properties, chosen, columns, strict=True)
-                ]
-                batch = pa.record_batch(arrays, schema=schema)
-                if keep is not None:
-                    batch = batch.filter(pa.array(keep[row : row + count]))
-                row += count
-                rows += batch.num_rows
-                waiting.append(batch)
-                if rows >= ROW_GROUP_ROWS:
-                    behind.do(writer.write_table, pa.Table.from_batches(waiting))
-                    waiting, rows = [], 0
-            if rows:
-                behind.do(writer.write_table, pa.Table.from_batches(waiting))
+        paths = [self.path] if split is None else split.paths
+        for first in range(0, len(paths), OPEN_FILES):
+            self._write(paths[first : first + OPEN_FILES], first, split, schema, properties, chosen, keep)
         self._columns_path.unlink()
-        with self.path.open("rb") as file:
-            os.fsync(file.fileno())
+        for path in paths:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        self._digests = [sha256_file(path) for path in paths]
         return {
             name: _held(one, choice, self._types(name, one)[0].type)
             for name, choice, one in zip(names, chosen, properties, strict=True)
         }
 
     @property
-    def sha256(self) -> str:
-        """Hex digest of the ended file."""
-        return sha256_file(self.path)
+    def digests(self) -> list[str]:
+        """Hex SHA-256 of each file."""
+        return self._digests
 
     def close(self) -> None:
         """Let go of the files where they are."""
@@ -145,6 +141,41 @@ class ParquetFile:
                 ]
                 columns += [None] * (len(properties) - len(columns))
                 yield columns, batch.num_rows
+
+    def _write(
+        self,
+        paths: Sequence[Path],
+        first: int,
+        split: Split | None,
+        schema: pa.Schema,
+        properties: Sequence[Property],
+        chosen: Sequence[_Choice],
+        keep: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Write some of the files, the first of which has this number."""
+        with contextlib.ExitStack() as stack:
+            writers = [
+                stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd")) for path in paths
+            ]
+            # One thread compresses a row group while this one makes the next; it ends before its file is closed.
+            groups = _RowGroups(writers, stack.enter_context(_Behind()))
+            row = 0
+            for columns, count in self._read(properties):
+                kept = None if keep is None else keep[row : row + count]
+                numbers = np.zeros(count, np.int32) if split is None else split.numbers[row : row + count]
+                row += count
+                for number, rows in rows_by_file(numbers - first, len(paths), kept):
+                    whole = len(rows) == count
+                    arrays = [
+                        choice.convert(
+                            one, column if whole else Column(column.values.take(rows), column.as_json)
+                        )
+                        if column
+                        else pa.nulls(len(rows), choice.type)
+                        for one, choice, column in zip(properties, chosen, columns, strict=True)
+                    ]
+                    groups.add(number, pa.record_batch(arrays, schema=schema))
+            groups.end()
 
     def _types(self, name: str, one: Property) -> list[ParquetType]:
         types = parquet_types(one)
@@ -193,6 +224,37 @@ class ParquetFile:
                 chosen[i].types.pop(0)
             undecided = {i for i in failed if len(chosen[i].types) > 1}
         return chosen
+
+
+class _RowGroups:
+    """Gathers the rows of several files into row groups."""
+
+    def __init__(self, writers: Sequence[pq.ParquetWriter], behind: _Behind) -> None:
+        self._writers, self._behind = writers, behind
+        self._waiting: list[list[pa.RecordBatch]] = [[] for _ in writers]
+        self._rows = [0] * len(writers)
+        self._sizes = [0] * len(writers)
+
+    def add(self, number: int, batch: pa.RecordBatch) -> None:
+        """Take the next rows of a file."""
+        self._waiting[number].append(batch)
+        self._rows[number] += batch.num_rows
+        self._sizes[number] += batch.nbytes
+        if self._rows[number] >= ROW_GROUP_ROWS:
+            self._write(number)
+        elif len(self._writers) > 1 and sum(self._sizes) >= WAITING_BYTES:
+            self._write(self._sizes.index(max(self._sizes)))
+
+    def end(self) -> None:
+        """Write what waits."""
+        for number, rows in enumerate(self._rows):
+            if rows:
+                self._write(number)
+
+    def _write(self, number: int) -> None:
+        table = pa.Table.from_batches(self._waiting[number])
+        self._behind.do(self._writers[number].write_table, table)
+        self._waiting[number], self._rows[number], self._sizes[number] = [], 0, 0
 
 
 class _Behind:

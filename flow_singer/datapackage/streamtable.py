@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from flow_singer.datapackage.names import column_name
-from flow_singer.datapackage.rowfile import RowFile
+from flow_singer.datapackage.partitions import EARLIER, PartitionLog, partition_stems
+from flow_singer.datapackage.rowfile import RowFile, Split
 from flow_singer.datapackage.rowkeys import KeyLog, VersionLog
 from flow_singer.datapackage.tablecolumn import TableColumn
 from flow_singer.errors import RecordError
 from flow_singer.singer.schema import Property, StreamSchema, read_property
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.wording import count_of
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """One file of a finished stream.
+
+    Attributes:
+        path: where it was written.
+        sha256: its hex digest.
+        rows: how many it has.
+        partition: what its rows have in common; None where nothing.
+    """
+
+    path: Path
+    sha256: str
+    rows: int
+    partition: str | None = None
 
 
 class StreamTable:
@@ -28,6 +49,10 @@ class StreamTable:
         columns: those that the file begins with, by property: what other files of the stream have.
         keyed: whether of several rows with one key only the last one stays.
         tells_replaced: whether it is told how many rows do not.
+        partitions: takes note of the partition of each row; None where the file stays one.
+
+    Attributes:
+        parts: its files, once it is finished.
     """
 
     def __init__(
@@ -40,12 +65,15 @@ class StreamTable:
         columns: Mapping[str, TableColumn] | None = None,
         keyed: bool = True,
         tells_replaced: bool = True,
+        partitions: PartitionLog | None = None,
     ) -> None:
         self.schema = schema
         self.file = file
         self.columns: dict[str, TableColumn] = dict(columns or {})
         self.rows = 0
         self.dropped = 0
+        self.parts: list[FilePart] = []
+        self.partitions = partitions
         self._null_text = null_text
         self._notice = notice
         self._keyed, self._tells_replaced = keyed, tells_replaced
@@ -103,6 +131,8 @@ class StreamTable:
         if self._keys is not None:
             self._keys.append(batch)
         self._versions.append(batch)
+        if self.partitions is not None:
+            self.partitions.append(batch, {name: one.source for name, one in self.columns.items()})
         self.file.append([column.name for column in self.columns.values()], cells, batch.count)
         self.rows += batch.count
 
@@ -120,11 +150,21 @@ class StreamTable:
         kept = int(np.count_nonzero(keep))
         self.dropped = self.rows - kept
         columns = list(self.columns.values())
+        values, split = self._split(keep)
         ended = self.file.finish(
             [column.name for column in columns],
             [column.source for column in columns],
             keep if self.dropped else None,
+            split,
         )
+        if split is None:
+            self.parts = [FilePart(self.file.path, self.file.digests[0], kept, *values[:1])]
+        else:
+            rows = np.bincount(split.numbers[keep], minlength=len(values)).tolist()
+            parts = zip(split.paths, self.file.digests, rows, values, strict=True)
+            self.parts = [FilePart(*one) for one in parts]
+        if self.partitions is not None:
+            self.partitions.close()
         self.rows = kept
         if self.dropped and self._tells_replaced:
             self._notice(
@@ -136,11 +176,30 @@ class StreamTable:
             if (held := ended.get(column.name)) is not None:
                 self._tell(column, column.end(held))
 
+    def _split(self, keep: npt.NDArray[np.bool_]) -> tuple[list[str], Split | None]:
+        """The partitions that have rows, in order, and how the rows are spread over them where they are several."""
+        if self.partitions is None:
+            return [], None
+        numbers = self.partitions.numbers()
+        used = np.unique(numbers[keep])
+        values = [self.partitions.values[number] for number in used]
+        order = sorted(range(len(values)), key=lambda at: (values[at] != EARLIER, values[at]))
+        values = [values[at] for at in order]
+        if len(values) < 2:
+            return values, None
+        places = np.full(len(self.partitions.values), -1, dtype=np.int32)
+        places[used[order]] = np.arange(len(values))
+        path = self.file.path
+        paths = [path.with_name(f"{path.name}.{stem}.part") for stem in partition_stems(values)]
+        return values, Split(paths, places[numbers])
+
     def close(self) -> None:
         """Let go of the files where they are."""
         self.file.close()
         if self._keys is not None:
             self._keys.close()
+        if self.partitions is not None:
+            self.partitions.close()
 
     def discard(self) -> None:
         """Remove the file, and what stands beside it while it is written."""

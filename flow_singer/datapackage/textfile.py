@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.datapackage.rowfile import Held
+from flow_singer.datapackage.hashedfile import HashedFile
+from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
 from flow_singer.datapackage.textcells import lines_of, offsets_of
 from flow_singer.singer.schema import Kind, Property
 from flow_singer.tabular.batch import Column
 from flow_singer.tabular.textarrays import TEXT, text_bytes
 
 CHUNK_ROWS = 20_000
+OPEN_FILES = 64
+"""How many of the files that rows are spread over are written at once; more take further passes."""
 
 
 class Layout(Protocol):
@@ -77,8 +80,8 @@ class TextFile:
         self.path = path
         self._layout = layout
         self._lengths_path = path.with_name(path.name + ".lengths")
-        self._file = path.open("xb")
-        self._digest = hashlib.sha256()
+        self._file = HashedFile(path)
+        self._digests: list[str] = []
         self._lengths = self._lengths_path.open("xb")
         self._parts: list[_Part] = []
         self._has_empty = False
@@ -91,80 +94,106 @@ class TextFile:
         bare = frozenset(i for i, (one, _) in enumerate(cells) if one.kind in self._layout.bare_kinds)
         if not self._parts or self._parts[-1].names != names or self._parts[-1].bare != bare:
             if not self._parts:
-                self._write(self._file, self._layout.header(names))
+                self._file.write(self._layout.header(names))
             self._parts.append(_Part(list(names), bare))
         lines = self._layout.lines(names, cells, count)
-        self._write(self._file, text_bytes(lines))
+        self._file.write(text_bytes(lines))
         lengths = np.diff(offsets_of(lines))
         self._has_empty |= bool((lengths == self._layout.end_characters).any())
         self._lengths.write(lengths.tobytes())
         self._parts[-1].rows += count
 
     def finish(
-        self, names: Sequence[str], properties: Sequence[Property], keep: npt.NDArray[np.bool_] | None
+        self,
+        names: Sequence[str],
+        properties: Sequence[Property],
+        keep: npt.NDArray[np.bool_] | None,
+        split: Split | None = None,
     ) -> dict[str, Held]:
-        """End the file.
+        """End the file, or spread it over several.
 
         Args:
             names: the names of all columns.
             properties: of the same columns: what they have come to hold.
             keep: which rows stay; None keeps all.
+            split: the files that it is spread over; it is itself no more then.
 
         Returns:
             Nothing: text has no types of its own.
         """
         if not self._parts:
-            self._write(self._file, self._layout.header(names))
-        self._close()
+            self._file.write(self._layout.header(names))
+        self._file.sync()
+        self._digests = [self._file.sha256]
+        self.close()
         is_short = bool(self._parts) and self._parts[0].names != names
         mixed = frozenset(i for i, one in enumerate(properties) if one.kind == "json")
         is_bare = any(part.bare & mixed for part in self._parts)
-        if keep is not None or is_short or is_bare or (self._has_empty and len(names) == 1):
+        if split is not None:
+            self._spread(names, mixed, keep, split)
+        elif keep is not None or is_short or is_bare or (self._has_empty and len(names) == 1):
             self._rewrite(names, mixed, keep)
         self._lengths_path.unlink()
         return {}
 
     @property
-    def sha256(self) -> str:
-        """Hex digest of what was written; taken on the way, so that nothing is read again at the end."""
-        return self._digest.hexdigest()
+    def digests(self) -> list[str]:
+        """Hex SHA-256 of what was written; taken on the way, so that nothing is read again at the end."""
+        return self._digests
 
     def close(self) -> None:
         """Let go of the files where they are."""
         self._file.close()
         self._lengths.close()
 
-    def _write(self, file: BinaryIO, data: bytes | memoryview) -> None:
-        file.write(data)
-        self._digest.update(data)
-
-    def _close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.close()
-
     def _rewrite(
         self, names: Sequence[str], mixed: frozenset[int], keep: npt.NDArray[np.bool_] | None
     ) -> None:
         beside = self.path.with_name(self.path.name + ".new")
-        self._digest = hashlib.sha256()
-        with beside.open("xb") as file:
-            self._write(file, self._layout.header(names))
+        with HashedFile(beside) as file:
+            file.write(self._layout.header(names))
             row = 0
             for part, lines in self._read():
                 kept = lines if keep is None else lines.filter(pa.array(keep[row : row + len(lines)]))
                 row += len(lines)
-                if part.bare & mixed:
-                    kept = self._layout.as_json(kept, sorted(part.bare & mixed))
-                missing = names[len(part.names) :]
-                if missing:
-                    padding = self._layout.padding(missing, not part.names)
-                    cut = pc.utf8_slice_codeunits(kept, 0, -self._layout.end_characters)
-                    kept = pc.binary_join_element_wise(cut, pa.scalar(padding, TEXT), pa.scalar("", TEXT))
-                self._write(file, text_bytes(self._layout.visible(kept) if len(names) == 1 else kept))
-            file.flush()
-            os.fsync(file.fileno())
+                file.write(text_bytes(self._ended(part, kept, names, mixed)))
+            file.sync()
+        self._digests = [file.sha256]
         os.replace(beside, self.path)
+
+    def _spread(
+        self, names: Sequence[str], mixed: frozenset[int], keep: npt.NDArray[np.bool_] | None, split: Split
+    ) -> None:
+        self._digests = []
+        for first in range(0, len(split.paths), OPEN_FILES):
+            with contextlib.ExitStack() as stack:
+                paths = split.paths[first : first + OPEN_FILES]
+                files = [stack.enter_context(HashedFile(path)) for path in paths]
+                for file in files:
+                    file.write(self._layout.header(names))
+                row = 0
+                for part, lines in self._read():
+                    kept = None if keep is None else keep[row : row + len(lines)]
+                    mine = split.numbers[row : row + len(lines)] - first
+                    row += len(lines)
+                    for number, rows in rows_by_file(mine, len(files), kept):
+                        ended = self._ended(part, lines.take(pa.array(rows)), names, mixed)
+                        files[number].write(text_bytes(ended))
+                for file in files:
+                    file.sync()
+                    self._digests.append(file.sha256)
+        self.path.unlink()
+
+    def _ended(self, part: _Part, lines: pa.Array, names: Sequence[str], mixed: frozenset[int]) -> pa.Array:
+        """Lines of one part as they are in the ended file."""
+        if part.bare & mixed:
+            lines = self._layout.as_json(lines, sorted(part.bare & mixed))
+        missing = names[len(part.names) :]
+        if missing:
+            padding = self._layout.padding(missing, not part.names)
+            cut = pc.utf8_slice_codeunits(lines, 0, -self._layout.end_characters)
+            lines = pc.binary_join_element_wise(cut, pa.scalar(padding, TEXT), pa.scalar("", TEXT))
+        return self._layout.visible(lines) if len(names) == 1 else lines
 
     def _read(self) -> Iterator[tuple[_Part, pa.Array]]:
         with self.path.open("rb") as file, self._lengths_path.open("rb") as lengths_file:

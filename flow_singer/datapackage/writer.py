@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,14 +24,18 @@ from flow_singer.datapackage.packagegrowth import (
     NewRows,
     check_format,
     former_format,
+    partitions_of_stream,
     seed_of,
 )
 from flow_singer.datapackage.packageplace import Change, PackagePlace, write_durably
+from flow_singer.datapackage.partitionby import PartitionBy
+from flow_singer.datapackage.partitions import PartitionLog, partition_stems
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.validation import check_package
 from flow_singer.dataplaces import DESCRIPTOR
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder
+from flow_singer.nearnames import did_you_mean, near_names, suggest
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
@@ -69,6 +73,8 @@ class PackageWriter:
             an empty cell, which Table Schema cannot tell from an empty text.
         mode: replace, append or upsert.
         run: what is known of the run: `id`, `tap`, `environment`; may be completed until it is published.
+        partition_by: `COLUMN`, `COLUMN:UNIT` or `run`: the rows of a stream are spread over files; None for what the
+            package that it adds to has, else one file for each stream.
         notice: called with what a person should hear, for example that a value did not fit its type.
 
     Attributes:
@@ -90,6 +96,7 @@ class PackageWriter:
         csv_null: str | None = None,
         mode: WriteMode = "replace",
         run: Mapping[str, str] | None = None,
+        partition_by: str | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> None:
         if format not in {*FORMATS, None}:
@@ -102,6 +109,8 @@ class PackageWriter:
         self.notices: list[str] = []
         self._mode, self._notice = mode, notice
         self.former: FormerPackage | None = None
+        self._created = datetime.now(UTC)
+        self._partition_by = None if partition_by is None else PartitionBy.parse(partition_by)
         self._tables: dict[str, StreamTable] = {}
         self._seeds: dict[str, dict[str, Any] | None] = {}
         self._done = False
@@ -146,6 +155,7 @@ class PackageWriter:
                 return
             seed = seed_of(self._mode, self.former, schema, self._say)
             path = self.partial / "data" / f"{self._first_name(schema.stream)}.{self._format.extension}"
+            partitions = self._partitions(schema, seed, path)
             self._seeds[schema.stream] = seed
             self._tables[schema.stream] = StreamTable(
                 schema,
@@ -153,7 +163,24 @@ class PackageWriter:
                 null_text=(self._csv_null or "") if self._format.name == "csv" else None,
                 notice=self._say,
                 columns=columns_of(seed),
+                partitions=partitions,
             )
+
+    def _partitions(
+        self, schema: StreamSchema, seed: Mapping[str, Any] | None, path: Path
+    ) -> PartitionLog | None:
+        asked = self._partition_by
+        by = partitions_of_stream(self._mode, self.path, asked, schema, seed)
+        if by is None:
+            if asked is not None and asked.column is not None:
+                near = did_you_mean(near_names(asked.column, schema.properties))
+                self._say(
+                    f"stream '{schema.stream}' has no column '{asked.column}' to be partitioned by: it is "
+                    f"written as one file. {near}".rstrip()
+                )
+            return None
+        run = self._created.strftime("%Y-%m-%dT%H%M%SZ")
+        return PartitionLog(by, path.with_name(path.name + ".parts"), run)
 
     def batch(self, batch: Batch) -> None:
         """Write the next records of a stream whose SCHEMA came."""
@@ -187,6 +214,7 @@ class PackageWriter:
             TargetError: the package cannot be written.
             BusyError: another process has been publishing there for too long, or has moved the same bookmark.
         """
+        self._check_partitions()
         with self._writing():
             names = resource_names(stream for stream, table in self._tables.items() if table.columns)
             new = [
@@ -205,6 +233,15 @@ class PackageWriter:
         remove_leftovers(self.path.parent, f".{self.path.name}")
         records = {one.resource["flow:stream"]: one.resource["flow:records"] for one in new}
         return Published(self.path, msgspec.json.decode(text), records)
+
+    def _check_partitions(self) -> None:
+        by, tables = self._partition_by, self._tables.values()
+        if by is not None and tables and all(table.partitions is None for table in tables):
+            names = {name for table in tables for name in table.schema.properties}
+            raise ConfigError(
+                f"--partition-by {by}: no stream has a column '{by.column}', so that nothing was published.",
+                suggest(by.column or "", names),
+            )
 
     def _put(self, new: list[NewRows], state: StateMove | None) -> bytes:
         text = self._text(new, {} if state is None else state.applied(None))
@@ -241,7 +278,7 @@ class PackageWriter:
         return _text(
             package_descriptor(
                 name=slug(self.path.stem if self._place.is_zip else self.path.name, default="package"),
-                created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                created=self._created.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 run=self.run,
                 resources=[one.resource for one in new],
                 states=states,
@@ -272,20 +309,31 @@ class PackageWriter:
             table.discard()
             return None
         table.finish()
-        sha256 = table.file.sha256
-        path = table.file.path.with_stem(names[stream])
-        os.rename(
-            table.file.path, path
-        )  # the stream that took another's name came first, and gives it back first
+        stems = partition_stems([part.partition or "" for part in table.parts])
+        paths, sizes = [], []
+        for part, stem in zip(table.parts, stems, strict=True):
+            name = names[stream] if part.partition is None else f"{names[stream]}-{stem}"
+            path = self._free(name, () if part.partition is None else names.values())
+            os.rename(
+                part.path, path
+            )  # the stream that took another's name came first, and gives it back first
+            paths.append(f"data/{path.name}")
+            sizes.append(path.stat().st_size)
         return resource_descriptor(
             table,
             name=names[stream],
-            path=f"data/{path.name}",
+            paths=paths,
+            sizes=sizes,
             form=self._format,
-            size_bytes=path.stat().st_size,
-            sha256=sha256,
             csv_null=self._csv_null,
         )
+
+    def _free(self, name: str, taken: Collection[str]) -> Path:
+        """Where a file comes to lie; that of a partition where no other stream's is or will be."""
+        path, number = self.partial / "data" / f"{name}.{self._format.extension}", 2
+        while taken and (path.stem in taken or path.exists()):
+            path, number = path.with_stem(f"{name}-{number}"), number + 1
+        return path
 
     def _say(self, notice: str) -> None:
         if notice not in self.notices:

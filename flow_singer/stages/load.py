@@ -36,12 +36,14 @@ class PackageOptions:
         csv_null: the text of null in CSV; None for that of the package that it is added to, else an empty cell.
         check: whether frictionless looks at it first.
         mode: replace, append or upsert.
+        partition_by: see [`PackageWriter`][flow_singer.datapackage.writer.PackageWriter].
     """
 
     format: FormatName | None = None
     csv_null: str | None = None
     check: bool = False
     mode: WriteMode = "replace"
+    partition_by: str | None = None
 
 
 def is_folder(target: str) -> bool:
@@ -244,6 +246,7 @@ def _load_package(
             package.format,
             package.csv_null,
             mode=package.mode,
+            partition_by=package.partition_by,
             state_id=None
             if header is None or header.tap is None
             else workspace.package_bookmark_id(header.tap),

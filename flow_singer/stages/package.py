@@ -42,6 +42,7 @@ def load_into_package(
     csv_null: str | None,
     *,
     mode: WriteMode = "replace",
+    partition_by: str | None = None,
     state_id: str | None = None,
     check: bool = False,
     batch_paths: BatchPaths | None = None,
@@ -58,6 +59,7 @@ def load_into_package(
         form: csv, jsonl or parquet; None for that of the package, else CSV.
         csv_null: the text of null in CSV; None for that of the package, else an empty cell.
         mode: replace, append or upsert.
+        partition_by: see [`PackageWriter`][flow_singer.datapackage.writer.PackageWriter].
         state_id: the name of the bookmark that the package keeps of the tap; None keeps none.
         check: whether it must be valid by its own schema to be published.
         batch_paths: which files a BATCH may name.
@@ -81,6 +83,7 @@ def load_into_package(
         format=form,
         csv_null=csv_null,
         mode=mode,
+        partition_by=partition_by,
         run=_run_of(stream.header),
         notice=lambda text: logger.warning("%s: %s", target, text),
     )

@@ -41,6 +41,12 @@ class TargetDataPackage(BatchTarget):
                 "title": "Write mode",
                 "description": "Whether an earlier package is replaced, or grows; upsert replaces rows by their key.",
             },
+            "partition_by": {
+                "type": ["string", "null"],
+                "minLength": 1,
+                "title": "Partition by",
+                "description": "Spreads the rows of a stream over files: COLUMN, COLUMN:year (month, day, hour), or run.",
+            },
             "csv_null": {
                 "type": ["string", "null"],
                 "title": "Null in CSV",
@@ -63,5 +69,6 @@ class TargetDataPackage(BatchTarget):
             format=self.config.get("format", "csv"),
             csv_null=self.config.get("csv_null"),
             mode=self.config.get("write_mode", "replace"),
+            partition_by=self.config.get("partition_by"),
             notice=self.logger.warning,
         )
