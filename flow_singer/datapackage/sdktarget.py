@@ -89,6 +89,7 @@ _AS_SETTINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
     (re.compile(r"--reject FILE"), "the setting reject_file"),
     (re.compile(r"--(format|write-mode) ([a-z]+)"), _setting_of),
     (re.compile(r"--csv-null"), "the setting csv_null"),
+    (re.compile(r"--partition-by"), "the setting partition_by"),
     (
         re.compile(r" If this is log output, run with --noise stderr; .*$"),
         " Others are set aside by the setting reject_file.",

@@ -139,3 +139,13 @@ def test_another_format_is_told_in_words_of_settings(tmp_path):
     assert (
         b'Add it as format: "parquet", or write the package anew with write_mode: "replace".' in done.stderr
     )
+
+
+def test_rows_are_spread_over_files_and_a_mistake_in_that_is_told_in_words_of_settings(tmp_path):
+    run(tmp_path, SCHEMA, record(id=1, name="a"), record(id=2, name="b"), partition_by="name")
+    assert sorted(os.listdir(tmp_path / "p/data")) == ["s-a.csv", "s-b.csv"]
+    assert frictionless.validate(str(tmp_path / "p/datapackage.json")).valid
+    done = run(tmp_path, SCHEMA, record(id=1, name="a"), partition_by="nam", code=1)
+    assert b"the setting partition_by nam: no stream has a column 'nam', so that nothing was published." in (
+        done.stderr
+    )

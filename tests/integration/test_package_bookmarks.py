@@ -222,3 +222,12 @@ def test_upsert_needs_a_key(tmp_path: Path, flow: Flow) -> None:
     assert result.code == 2
     assert "Stream 's' has no key, so that no row of it can replace another." in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_each_run_goes_on_in_the_partitions_of_the_package(tmp_path: Path, flow: Flow, shell: Flow) -> None:
+    project(tmp_path, 2)
+    assert flow("run", "tap-x", "out/", "--write-mode", "append", "--partition-by", "id").code == 0
+    project(tmp_path, 4)
+    assert shell("flow run tap-x --to out/ | flow load out/ --write-mode append").code == 0
+    assert sorted(path.stem for path in (tmp_path / "out/data").iterdir()) == ["s-1", "s-2", "s-3", "s-4"]
+    assert ids(tmp_path / "out") == [1, 2, 3, 4]
