@@ -32,6 +32,7 @@ GROUND = {"dataplaces", "errors", "files", "locks", "nearnames", "wording"}
 # The modules by which others enter the room of packages; those behind them may change.
 FRONT = {
     "datapackage.formerpackage",  # what a package that is there keeps of the runs before
+    "datapackage.partitionby",  # what a person writes of the files that rows are spread over
     "datapackage.plaincsv",  # batches into CSV files without a package
     "datapackage.sdktap",  # a bundled tap's command line and settings
     "datapackage.sdktarget",  # a bundled target's command line and settings

@@ -262,7 +262,7 @@ def seed_of(
 
 def partitions_of_stream(
     mode: WriteMode,
-    path: Path,
+    former: FormerPackage | None,
     asked: PartitionBy | None,
     schema: StreamSchema,
     seed: Mapping[str, Any] | None,
@@ -277,9 +277,9 @@ def partitions_of_stream(
         return before if before is not None and before.suits(schema) else None
     if not asked.suits(schema):
         return None
-    if mode == "append" and seed is not None and before != asked:
+    if mode == "append" and former is not None and seed is not None and before != asked:
         raise ConfigError(
-            f"Stream '{schema.stream}' in {path} is "
+            f"Stream '{schema.stream}' in {former.path} is "
             f"{f'partitioned by {before}' if before else 'not partitioned'}, and what is to be added by {asked}.",
             "Leave --partition-by out to have it as it is there, or write the package anew with --write-mode replace.",
         )

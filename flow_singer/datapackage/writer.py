@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,28 +13,23 @@ from typing import Any, Literal, Self
 import msgspec
 
 from flow_singer.datapackage.buildfolders import PartialFolder, remove_leftovers
-from flow_singer.datapackage.descriptor import grown_descriptor, package_descriptor, resource_descriptor
-from flow_singer.datapackage.formats import FORMATS, open_file
+from flow_singer.datapackage.descriptor import grown_descriptor, package_descriptor
+from flow_singer.datapackage.draft import Draft
+from flow_singer.datapackage.formats import FORMATS
 from flow_singer.datapackage.formerpackage import FormerPackage, StateMove, WriteMode, read_former
-from flow_singer.datapackage.formerresource import columns_of, stored_types
-from flow_singer.datapackage.names import resource_names, slug, with_digest
+from flow_singer.datapackage.names import slug
 from flow_singer.datapackage.packagegrowth import (
     Joiner,
     NewRows,
     check_format,
     former_format,
-    partitions_of_stream,
-    seed_of,
 )
 from flow_singer.datapackage.packageplace import Change, PackagePlace, write_durably
 from flow_singer.datapackage.partitionby import PartitionBy
-from flow_singer.datapackage.partitions import PartitionLog, partition_stems
-from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.validation import check_package
 from flow_singer.dataplaces import DESCRIPTOR
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder
-from flow_singer.nearnames import did_you_mean, near_names, suggest
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
@@ -110,9 +104,7 @@ class PackageWriter:
         self._mode, self._notice = mode, notice
         self.former: FormerPackage | None = None
         self._created = datetime.now(UTC)
-        self._partition_by = None if partition_by is None else PartitionBy.parse(partition_by)
-        self._tables: dict[str, StreamTable] = {}
-        self._seeds: dict[str, dict[str, Any] | None] = {}
+        by = None if partition_by is None else PartitionBy.parse(partition_by)
         self._done = False
         with self._writing():
             self._place.prepare()
@@ -131,6 +123,16 @@ class PackageWriter:
             except OSError:
                 self._building.remove()
                 raise
+        self._draft = Draft(
+            self.partial,
+            form=self._format,
+            csv_null=self._csv_null,
+            mode=mode,
+            former=self.former,
+            partition_by=by,
+            created=self._created,
+            notice=self._say,
+        )
 
     @property
     def keeps_earlier_runs(self) -> bool:
@@ -148,44 +150,13 @@ class PackageWriter:
 
     def schema(self, schema: StreamSchema) -> None:
         """Take a SCHEMA: a new stream, or new columns of a known one."""
-        table = self._tables.get(schema.stream)
         with self._writing():
-            if table is not None:
-                table.extend(schema)
-                return
-            seed = seed_of(self._mode, self.former, schema, self._say)
-            path = self.partial / "data" / f"{self._first_name(schema.stream)}.{self._format.extension}"
-            partitions = self._partitions(schema, seed, path)
-            self._seeds[schema.stream] = seed
-            self._tables[schema.stream] = StreamTable(
-                schema,
-                open_file(self._format.name, path, csv_null=self._csv_null, stored=stored_types(seed)),
-                null_text=(self._csv_null or "") if self._format.name == "csv" else None,
-                notice=self._say,
-                columns=columns_of(seed),
-                partitions=partitions,
-            )
-
-    def _partitions(
-        self, schema: StreamSchema, seed: Mapping[str, Any] | None, path: Path
-    ) -> PartitionLog | None:
-        asked = self._partition_by
-        by = partitions_of_stream(self._mode, self.path, asked, schema, seed)
-        if by is None:
-            if asked is not None and asked.column is not None:
-                near = did_you_mean(near_names(asked.column, schema.properties))
-                self._say(
-                    f"stream '{schema.stream}' has no column '{asked.column}' to be partitioned by: it is "
-                    f"written as one file. {near}".rstrip()
-                )
-            return None
-        run = self._created.strftime("%Y-%m-%dT%H%M%SZ")
-        return PartitionLog(by, path.with_name(path.name + ".parts"), run)
+            self._draft.schema(schema)
 
     def batch(self, batch: Batch) -> None:
         """Write the next records of a stream whose SCHEMA came."""
         with self._writing():
-            self._tables[batch.schema.stream].append(batch)
+            self._draft.batch(batch)
 
     def activate_version(self, stream: str, version: int) -> None:
         """Keep only rows of this version, or of none, of those that this run brings."""
@@ -193,8 +164,7 @@ class PackageWriter:
             self._say(
                 f"stream '{stream}': a new version does not remove rows of earlier runs from the package."
             )
-        if stream in self._tables:
-            self._tables[stream].activate_version(version)
+        self._draft.activate_version(stream, version)
 
     def checkpoint(self) -> bool:
         """Nothing is safe before the package is published."""
@@ -214,14 +184,9 @@ class PackageWriter:
             TargetError: the package cannot be written.
             BusyError: another process has been publishing there for too long, or has moved the same bookmark.
         """
-        self._check_partitions()
+        self._draft.check_partitions()
         with self._writing():
-            names = resource_names(stream for stream, table in self._tables.items() if table.columns)
-            new = [
-                NewRows(table, resource, self._seeds[stream])
-                for stream, table in self._tables.items()
-                if (resource := self._finish(table, names))
-            ]
+            new = self._draft.finish()
             if new:
                 write_durably(self.partial / DESCRIPTOR, self._text(new, {}))
             fsync_folder(self.partial / "data")
@@ -233,15 +198,6 @@ class PackageWriter:
         remove_leftovers(self.path.parent, f".{self.path.name}")
         records = {one.resource["flow:stream"]: one.resource["flow:records"] for one in new}
         return Published(self.path, msgspec.json.decode(text), records)
-
-    def _check_partitions(self) -> None:
-        by, tables = self._partition_by, self._tables.values()
-        if by is not None and tables and all(table.partitions is None for table in tables):
-            names = {name for table in tables for name in table.schema.properties}
-            raise ConfigError(
-                f"--partition-by {by}: no stream has a column '{by.column}', so that nothing was published.",
-                suggest(by.column or "", names),
-            )
 
     def _put(self, new: list[NewRows], state: StateMove | None) -> bytes:
         text = self._text(new, {} if state is None else state.applied(None))
@@ -288,52 +244,11 @@ class PackageWriter:
     def abandon(self) -> None:
         """Publish nothing; what was written stays beside, as `.NAME.partial-PID`, unless there is none."""
         self._done = True
-        for table in self._tables.values():
-            with contextlib.suppress(OSError):
-                table.close()
-        if any(table.rows for table in self._tables.values()):
+        self._draft.close()
+        if self._draft.has_rows:
             self._building.release()
         else:
             self._building.remove()
-
-    def _first_name(self, stream: str) -> str:
-        """The name of a stream's file until all streams are known."""
-        plain = slug(stream)
-        is_free = all(table.file.path.stem != plain for table in self._tables.values())
-        return plain if is_free else with_digest(stream, plain)
-
-    def _finish(self, table: StreamTable, names: Mapping[str, str]) -> dict[str, Any] | None:
-        stream = table.schema.stream
-        if not table.columns:
-            self._say(f"stream '{stream}' is left out: its SCHEMA has no properties, and it had no records.")
-            table.discard()
-            return None
-        table.finish()
-        stems = partition_stems([part.partition or "" for part in table.parts])
-        paths, sizes = [], []
-        for part, stem in zip(table.parts, stems, strict=True):
-            name = names[stream] if part.partition is None else f"{names[stream]}-{stem}"
-            path = self._free(name, () if part.partition is None else names.values())
-            os.rename(
-                part.path, path
-            )  # the stream that took another's name came first, and gives it back first
-            paths.append(f"data/{path.name}")
-            sizes.append(path.stat().st_size)
-        return resource_descriptor(
-            table,
-            name=names[stream],
-            paths=paths,
-            sizes=sizes,
-            form=self._format,
-            csv_null=self._csv_null,
-        )
-
-    def _free(self, name: str, taken: Collection[str]) -> Path:
-        """Where a file comes to lie; that of a partition where no other stream's is or will be."""
-        path, number = self.partial / "data" / f"{name}.{self._format.extension}", 2
-        while taken and (path.stem in taken or path.exists()):
-            path, number = path.with_stem(f"{name}-{number}"), number + 1
-        return path
 
     def _say(self, notice: str) -> None:
         if notice not in self.notices:

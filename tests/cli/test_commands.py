@@ -113,7 +113,7 @@ def test_version(flow: Flow) -> None:
     ("args", "said"),
     [
         (["rnu", "tap-x"], "Error: No such command 'flow rnu'. Did you mean run? Commands: run, transform, "),
-        (["run"], "Error: flow run needs TAP [FILE.py ...] [TARGET|DIR/] | JOB."),
+        (["run"], "Error: flow run needs TAP|PATH [FILE.py ...] [TARGET|DIR/] | JOB."),
         (["run", "tap-x", "--selct", "a"], "--select"),
         (["run", "tap-x", "--limit", "0"], "Invalid value for '--limit'"),
         (["run", "tap-y"], "Error: There is no tap 'tap-y'. Looked in"),
