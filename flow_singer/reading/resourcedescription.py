@@ -16,6 +16,7 @@ from flow_singer.dataplaces import FORMATS, FileFormat, format_of
 from flow_singer.errors import ConfigError, TransformError
 from flow_singer.nearnames import did_you_mean, near_names
 from flow_singer.singer.fields import properties_from_table_schema
+from flow_singer.singer.foreignkeys import FOREIGN_KEYS, foreign_keys_as_json, foreign_keys_in
 from flow_singer.singer.schema import StreamSchema
 
 WHOLE = "flow:readWhole"
@@ -303,10 +304,16 @@ def _message(
             or "Correct 'primaryKey'.",
         )
     named = {one.column: one.name for one in fields}
+    json_schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {named[one]: sub for one, sub in properties.items()},
+    }
+    if foreign := foreign_keys_in(schema):
+        json_schema[FOREIGN_KEYS] = foreign_keys_as_json(foreign)
     return {
         "type": "SCHEMA",
         "stream": stream,
-        "schema": {"type": "object", "properties": {named[one]: sub for one, sub in properties.items()}},
+        "schema": json_schema,
         "key_properties": [named[one] for one in keys or ()],
     }
 

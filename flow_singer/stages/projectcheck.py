@@ -26,6 +26,7 @@ from flow_singer.project.meltanofile import PROJECT_FILE, Project, find_project,
 from flow_singer.project.settings import PluginSettings, plugin_variables
 from flow_singer.project.variables import get, mentioned
 from flow_singer.project.yamlfile import Section
+from flow_singer.stages.contracts import contracts_of_tap
 from flow_singer.stages.expected import expected_of_tap
 from flow_singer.stages.knownselection import kept_selection
 from flow_singer.stages.workspace import Workspace
@@ -226,6 +227,7 @@ def _check_plugin(project: Project, kind: str, name: str, environ: Mapping[str, 
     if kind == "extractors":
         try:
             expected_of_tap(project, name)
+            contracts_of_tap(project, name)
         except ConfigError as error:
             check.error(error, place)
         _check_rules(project, known.settings, environ, place, check)
