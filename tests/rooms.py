@@ -41,7 +41,7 @@ FRONT = {
 }
 
 # The modules by which connectors enter the room of reading.
-READING = {"reading.newerthan", "reading.readsettings", "reading.source"}
+READING = {"reading.newerthan", "reading.newfiles", "reading.readsettings", "reading.source"}
 
 # Libraries that take long to load, and the rooms that may import them. Those without a room come with others, or would
 # be at hand; each is a second or a hundred megabytes that Flow has no need of.
