@@ -43,7 +43,7 @@ FRONT = {
 }
 
 # The modules by which connectors enter the room of reading.
-READING = {"reading.newerthan", "reading.readsettings", "reading.source"}
+READING = {"reading.newerthan", "reading.newfiles", "reading.readsettings", "reading.source"}
 
 # The modules by which connectors enter the room of checks.
 CHECKS = {"checks.contractchoice", "checks.contractsink"}

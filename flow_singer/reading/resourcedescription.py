@@ -15,6 +15,7 @@ from typing import Any, cast
 from flow_singer.dataplaces import FORMATS, FileFormat, format_of
 from flow_singer.errors import ConfigError, TransformError
 from flow_singer.nearnames import did_you_mean, near_names
+from flow_singer.reading.places import Stamp
 from flow_singer.singer.fields import properties_from_table_schema
 from flow_singer.singer.foreignkeys import FOREIGN_KEYS, foreign_keys_as_json, foreign_keys_in
 from flow_singer.singer.schema import StreamSchema
@@ -43,12 +44,21 @@ class Field:
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a resource, and what the descriptor promises of it; None where it says nothing."""
+    """One file of a resource, and what the descriptor promises of it; None where it says nothing.
+
+    Attributes:
+        path: of the file.
+        size_bytes: of it.
+        hash: of its content, behind the name of its algorithm.
+        rows: in it.
+        stamp: of a bare file, from before its columns were looked at.
+    """
 
     path: str
     size_bytes: int | None = None
     hash: str | None = None
     rows: int | None = None
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True)

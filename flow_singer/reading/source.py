@@ -9,6 +9,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,15 @@ import msgspec
 from flow_singer.dataplaces import DESCRIPTOR, GLOB, format_of, is_url
 from flow_singer.errors import ConfigError, DataError
 from flow_singer.nearnames import suggest
-from flow_singer.reading.places import Fetched, FolderPlace, Place, ServerPlace, ZipPlace
+from flow_singer.reading.places import (
+    Fetched,
+    FolderPlace,
+    Place,
+    ServerPlace,
+    Stamp,
+    ZipPlace,
+    stamp_of,
+)
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resource import SourceStream
 from flow_singer.reading.resourcedescription import describe_resource, format_said
@@ -229,15 +238,17 @@ def _bare(
 
     files = [fetched.file(place)] if is_url(place) else _files_at(place)
     bare = _BarePlace(place)
-    return [
-        SourceStream(
-            describe_resource(one, title=place, load=bare.load, replication_key=settings.replication_key),
-            bare,
-            settings,
-            notice,
+    stamps = {str(file): bare.stamp(str(file)) for file in files}
+
+    def stream(resource: Mapping[str, Any]) -> SourceStream:
+        found = describe_resource(
+            resource, title=place, load=bare.load, replication_key=settings.replication_key
         )
-        for one in describe_files(files, settings, together=bool(GLOB & set(place)), notice=notice)
-    ]
+        parts = [replace(one, stamp=stamps[one.path]) for one in found.parts]
+        return SourceStream(replace(found, parts=parts), bare, settings, notice)
+
+    resources = describe_files(files, settings, together=bool(GLOB & set(place)), notice=notice)
+    return [stream(one) for one in resources]
 
 
 def _files_at(place: str) -> list[Path]:
@@ -271,7 +282,7 @@ def _near_files(path: Path) -> str:
 
 
 class _BarePlace:
-    """Bare files: their paths are those of the disk."""
+    """Bare files: their paths are those of the disk; of one that was downloaded, that of its copy."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -283,6 +294,14 @@ class _BarePlace:
     def file(self, path: str) -> Path:
         """The file."""
         return Path(path)
+
+    def name(self, path: str) -> str:
+        """Its path as the user named it, or its address."""
+        return self.title if is_url(self.title) else os.path.normpath(path)
+
+    def stamp(self, path: str) -> Stamp | None:
+        """What the disk says; None of a copy."""
+        return None if is_url(self.title) else stamp_of(Path(path))
 
     def load(self, path: str) -> Any:
         """There is nothing to load: what was inferred is all there."""

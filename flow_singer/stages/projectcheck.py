@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from flow_singer.errors import ConfigError
 from flow_singer.nearnames import suggest
+from flow_singer.plugins.datasources import READER
 from flow_singer.plugins.prepare import (
     KnownSettings,
     about_without_asking,
@@ -221,6 +222,8 @@ def _check_plugin(project: Project, kind: str, name: str, environ: Mapping[str, 
             check.warning(said, place)
     required = about.settings.get("required") if about and isinstance(about.settings, Mapping) else None
     groups = [frozenset(map(str, required))] if isinstance(required, list) else plugin.required
+    if name == READER:  # without a path, its settings hold for each that is typed
+        groups = [group - {"path"} for group in groups]
     _check_required(plugin, known, groups, place, check)
     for text in _unset_variables(project, plugin, variables):
         check.warning(text, place)

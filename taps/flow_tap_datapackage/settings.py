@@ -34,6 +34,14 @@ CONFIG = th.PropertiesList(
         description="Column by which later runs read only what is new.",
     ),
     th.Property(
+        "new_files",
+        th.StringType,
+        allowed_values=["time", "size", "hash"],
+        title="New files",
+        description="Read only files that no run has read, and those that have changed since: by size and time of "
+        "change, by size alone, or by content. [default: all files, each time]",
+    ),
+    th.Property(
         "types",
         th.ObjectType(additional_properties=th.StringType),
         title="Types",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from flow_tap_datapackage.tap import TapDataPackage
 from singer_sdk.testing import SuiteConfig
 
 from .sdksuite import sdk_suite
+from .tapmessages import bookmark, messages_of, own_signal_handlers, records
 
 COMMAND = [sys.executable, "-m", "flow_tap_datapackage"]
 ROWS = [
@@ -73,32 +71,18 @@ TestSdkSuite = sdk_suite(TapDataPackage, SuiteConfig(), path=str(SDK_EXAMPLE))
 
 @pytest.fixture(autouse=True)
 def _own_signal_handlers():
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with own_signal_handlers():
+        yield
 
 
 def sync(catalog: Any = None, state: Any = None, **config: Any) -> list[dict[str, Any]]:
     """The messages that the tap writes, in this process."""
-    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with redirect_stdout(output):
-        TapDataPackage(config={"path": str(EXAMPLE), **config}, catalog=catalog, state=state).sync_all()
-    output.flush()
-    return [json.loads(line) for line in output.buffer.getvalue().splitlines()]
-
-
-def records(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one["record"] for one in messages if one["type"] == "RECORD"]
+    return messages_of(TapDataPackage, {"path": str(EXAMPLE), **config}, catalog=catalog, state=state)
 
 
 def schema(messages: list[dict[str, Any]]) -> dict[str, Any]:
     (found,) = [one for one in messages if one["type"] == "SCHEMA"]
     return found
-
-
-def bookmark(messages: list[dict[str, Any]]) -> Any:
-    return [one for one in messages if one["type"] == "STATE"][-1]["value"]
 
 
 def catalog_without(*path: str, **entry: Any) -> dict[str, Any]:

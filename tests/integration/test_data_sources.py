@@ -173,3 +173,31 @@ def test_a_path_that_is_said_twice(sales: Path, flow: Flow) -> None:
     found = flow("run", "sales.csv", "--config", json.dumps({"path": "other.csv"}))
     assert found.code == 2
     assert "sales.csv is to be read, but 'path' of --config is 'other.csv'." in found.stderr
+
+
+def test_an_entry_without_a_path_holds_for_each_path(sales: Path, flow: Flow) -> None:
+    entry = {"name": "tap-datapackage", "config": {"types": {"id": "string"}}, "select": ["*.id"]}
+    (sales / "meltano.yml").write_text(json.dumps({"version": 1, "plugins": {"extractors": [entry]}}))
+    assert flow("check").code == 0
+    found = flow("run", "sales.csv")
+    assert found.code == 0, found.stderr
+    assert [one["record"] for one in found.messages if one["type"] == "RECORD"] == [{"id": "1"}, {"id": "2"}]
+    given = flow("run", "sales.csv", "--config", '{"types": {"id": "number"}}')
+    assert [one["record"] for one in given.messages if one["type"] == "RECORD"] == [{"id": 1}, {"id": 2}]
+    entry["config"]["path"] = "other.csv"  # type: ignore[index]
+    (sales / "meltano.yml").write_text(json.dumps({"version": 1, "plugins": {"extractors": [entry]}}))
+    own = flow("run", "sales.csv")
+    assert [one["record"] for one in own.messages if one["type"] == "RECORD"] == [
+        {"id": 1, "name": "Ada"},
+        {"id": 2, "name": "Bo"},
+    ]
+
+
+def test_a_file_that_came_since_is_a_stream_though_some_are_selected(sales: Path, flow: Flow) -> None:
+    (sales / "data").mkdir()
+    (sales / "data" / "a.csv").write_text(ROWS)
+    words = ("run", "data/", "--select", "*.id")
+    assert flow(*words).code == 0
+    (sales / "data" / "b.csv").write_text(ROWS)
+    found = flow(*words)
+    assert {one["stream"] for one in found.messages if one["type"] == "RECORD"} == {"a", "b"}
