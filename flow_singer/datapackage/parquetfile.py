@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flow_singer.datapackage.fitting import casts
-from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, parquet_types
+from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, for_pandas, parquet_types
 from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
 from flow_singer.datapackage.textcells import plain_texts
 from flow_singer.files import sha256_file
@@ -108,7 +108,7 @@ class ParquetFile:
         """
         self._columns.close()
         chosen = self._choose(names, properties)
-        schema = pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)])
+        schema = for_pandas(pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)]))
         paths = [self.path] if split is None else split.paths
         for first in range(0, len(paths), OPEN_FILES):
             self._write(paths[first : first + OPEN_FILES], first, split, schema, properties, chosen, keep)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from flow_singer.errors import DataError, RecordError
 from flow_singer.reading.arrowcells import arrow_cells
-from flow_singer.reading.csvrows import CsvDialect, CsvFile, check_header
+from flow_singer.reading.csvrows import CsvDialect, CsvFile, by_unsaid_delimiter, check_header
 from flow_singer.reading.excelrows import sheet_parts
 from flow_singer.reading.jsonmisfits import mended
 from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts
@@ -243,8 +243,9 @@ class SourceStream:
         dialect = CsvDialect.of(found.dialect, path=one.path, null=own_null)
         source = CsvFile(file, title, found.is_gzip, found.encoding, dialect, self._settings.on_error)
         columns = [field.column for field in found.fields]
+        source = by_unsaid_delimiter(source, columns, found.dialect, self._notice)
         header = source.header()
-        if header == [] and dialect.header_rows:
+        if header == [] and source.dialect.header_rows:
             raise DataError(f"{title} is empty: it has no header.", "Get the file again.")
         places = check_header(header, columns, title=title, trust=self._settings.trust, notice=self._notice)
         width = len(columns) if header is None else len(header)
@@ -276,7 +277,7 @@ class SourceStream:
                         for field, place in zip(found.fields, places, strict=True)
                         if place is not None
                     }
-                    kept = misfits.settle(cells, first, title, texts)
+                    kept = misfits.settle(cells, first, title, texts, found.fields)
                     yield batch_of(found, {name: one.column for name, one in cells.items()}, first, kept)
                     first += table.num_rows
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:

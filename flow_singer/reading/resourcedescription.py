@@ -275,7 +275,8 @@ def _fields(schema: Mapping[str, Any], where: str) -> list[Field]:
     names = [one.name for one in made]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
-            f"The {where} has the field {twice[0]!r} twice.", "Each field needs a name of its own."
+            f"The {where} has the field {twice[0]!r} twice.",
+            "Each field needs a name of its own: correct the descriptor, or name the file alone.",
         )
     return made
 

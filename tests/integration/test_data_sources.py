@@ -55,6 +55,18 @@ def test_a_file_becomes_a_package_and_comes_back(sales: Path, flow: Flow) -> Non
     assert flow("run", "out/", "out.zip").code in (0, 2)
 
 
+def test_nothing_is_written_beside_the_data(sales: Path, flow: Flow) -> None:
+    inner = sales / "inner"
+    inner.mkdir()
+    (inner / "data.csv").write_text(ROWS)
+    before = set(sales.rglob("*"))
+    for place in (inner / "data.csv", inner, f"{inner}/*.csv", "inner/data.csv", "inner/../sales.csv"):
+        for words in (["run", place], ["discover", place]):
+            result = flow(*words)
+            assert result.code == 0, result.stderr
+    assert set(sales.rglob("*")) == before
+
+
 def test_a_file_passes_functions_and_a_shell_pipe(sales: Path, flow: Flow, command: Command) -> None:
     (sales / "t.py").write_text("def sales(df):\n    return df[df.id > 1]\n")
     assert flow("run", "sales.csv", "t.py", "out/").code == 0
