@@ -102,6 +102,7 @@ class Case:
         mark: a file; the memory until it is made is told apart.
         peers: names of the cases it is compared with.
         goals: all must hold for "met".
+        is_slow: whether it takes so long that it runs once, in the first round.
         in_memory_test: whether `--memory` runs it.
     """
 
@@ -122,6 +123,7 @@ class Case:
     mark: str = ""
     peers: tuple[str, ...] = ()
     goals: tuple[Goal, ...] = ()
+    is_slow: bool = False
     in_memory_test: bool = False
 
     @property

@@ -43,6 +43,7 @@ _BY_SCRIPT = {
     POLARS: _FILES,
     DUCKDB: _FILES,
 }
+_SLOW = {(DATAFLOWS, "CSV"), (DATAFLOWS, "JSON Lines"), (FRICTIONLESS, "package of Parquet")}
 _WRITERS = (POLARS, DUCKDB)  # these write JSON Lines, and so have nothing more to show
 
 
@@ -72,7 +73,8 @@ def _by_script(form: str, reader: str) -> Case:
     # Not frictionless_read.py: frictionless takes modules that begin with its name for plugins, and runs them.
     stage = ("python", str(SCRIPTS / f"read_{reader}.py"), _FORMS[form][1])
     shown = () if reader in _WRITERS else ("--show",)
-    return _case(form, reader, stage, reader, output="lines", shown=shown)
+    is_slow = (reader, form) in _SLOW
+    return _case(form, reader, stage, reader, output="lines", shown=shown, is_slow=is_slow)
 
 
 PEERS = (
