@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from flow_tap_datapackage.tap import TapDataPackage
 from singer_sdk.testing import SuiteConfig
@@ -191,6 +194,28 @@ def test_broken_data_end_with_65(tmp_path: Path) -> None:
     assert "people.jsonl" in done.stderr or "people" in done.stderr
     assert "line 1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_files_are_read_without_pandas(tmp_path: Path, form: str) -> None:
+    """It would come with pyarrow's first array of a list: a third of a second, in which no frame is made."""
+    path = tmp_path / f"people.{form}"
+    if form == "csv":
+        path.write_text("id,at\n1,2024-01-01T00:00:00Z\n2,\n")
+    elif form == "jsonl":
+        path.write_text('{"id": 1, "at": "2024-01-01T00:00:00Z"}\n{"id": 2, "at": null}\n')
+    else:
+        stamps = pa.array([datetime(2024, 1, 1, tzinfo=UTC), None])
+        pq.write_table(pa.table({"id": [1, 2], "at": stamps}), path)
+    (tmp_path / "config.json").write_text(json.dumps({"path": str(path)}))
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:], "--config", str(tmp_path / "config.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    imported = {
+        line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line
+    }
+    assert "pyarrow" in imported
+    assert "pandas.core.frame" not in imported  # pyarrow asks for pandas itself, in vain
+    assert done.stdout.count('"RECORD"') == 2
 
 
 def test_about_is_the_answer_that_flow_brings_along() -> None:
