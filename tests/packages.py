@@ -6,12 +6,16 @@ digits (as in a stream that only passes), or their value (as behind a function o
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import gc
+import gzip
 import io
 import json
 import re
 import struct
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -25,6 +29,8 @@ from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import FlowError
 
 FORMATS = ("csv", "jsonl", "parquet")
+"""Each in its own way; those of text may be packed besides."""
+PACKED = ("csv.gz", "jsonl.gz")
 ABSENT_TEXT = "null"
 
 
@@ -110,6 +116,37 @@ def check(
     return dict(resource)
 
 
+def frictionless_report(folder: Path) -> Any:
+    """What frictionless says of a package."""
+    import frictionless
+
+    with _left_open():
+        return frictionless.validate(str(folder / "datapackage.json"))
+
+
+def frictionless_rows(folder: Path, name: str = "s") -> list[dict[str, Any]]:
+    """The rows of a resource as frictionless reads them."""
+    import frictionless
+
+    with _left_open():
+        resource = frictionless.Package(str(folder / "datapackage.json")).get_resource(name)
+        return [row.to_dict() for row in resource.read_rows()]
+
+
+@contextlib.contextmanager
+def _left_open() -> Iterator[None]:
+    """Frictionless leaves a file that it unpacks open."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+def data_of(path: Path) -> bytes:
+    """What is in a file, which may be packed."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
 # -------------------------------------------------------------------------------------------- JSON Lines
 
 
@@ -121,7 +158,7 @@ def _check_jsonl(
     rows: list[dict[str, str]],
     written: bool,
 ) -> None:
-    lines = path.read_bytes().decode().split("\n")
+    lines = data_of(path).decode().split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(rows)
     for line, row, kinds in zip(lines, rows, each, strict=True):
@@ -167,7 +204,7 @@ def _check_csv(
     rows: list[dict[str, str]],
     written: bool,
 ) -> None:
-    text = path.read_bytes().decode("utf-8")
+    text = data_of(path).decode("utf-8")
     head, *cells = csv_cells(text)
     assert [[text for text, _ in row] for row in [head, *cells]] == list(
         csv.reader(io.StringIO(text, newline=""))

@@ -186,6 +186,6 @@ def _idle_for_package(target: str, form: str | None) -> list[Idle]:
         idle.append(
             Idle("check", "reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv.")
         )
-    if form not in ("csv", None):
+    if form not in ("csv", "csv.gz", None):
         idle.append(Idle("csv_null", f"is for CSV, and the format is {form}."))
     return idle

@@ -120,17 +120,19 @@ def resource_descriptor(
         "name": name,
         "type": "table",
         "path": paths[0] if len(paths) == 1 else list(paths),
-        "format": form.name,
+        "format": form.kind,
         "mediatype": form.mediatype,
     }
-    if form.name != "parquet":
+    if form.is_packed:
+        made["compression"] = "gz"  # not in the standard; frictionless goes by it
+    if form.is_text:
         made["encoding"] = "utf-8"
     if len(paths) == 1:
         made["bytes"] = sizes[0]
         made["hash"] = f"sha256:{table.parts[0].sha256}"
-    if form.name == "csv":
+    if form.kind == "csv":
         made["dialect"] = {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "doubleQuote": True}
-    if form.name != "parquet":
+    if form.is_text:
         made["rows"] = table.rows  # not in the standard; frictionless checks it
     made["schema"] = _table_schema(table, form, csv_null)
     schema = table.schema
@@ -162,7 +164,7 @@ def _table_schema(table: StreamTable, form: Format, csv_null: str | None) -> dic
     }
     if table.primary_key:
         made["primaryKey"] = table.primary_key
-    if form.name == "csv":
+    if form.kind == "csv":
         made["missingValues"] = [csv_null or ""]
     else:
         made["missingValues"] = []  # else readers take an empty text for null
@@ -191,7 +193,7 @@ def _field(
         made["flow:declared"] = False
     elif one.name not in schema.properties:
         made[ABSENT_PROPERTY] = True
-    if form.name == "csv" and csv_null is None and column.is_text and not column.nulls:
+    if form.kind == "csv" and csv_null is None and column.is_text and not column.nulls:
         made["missingValues"] = []  # every empty cell is an empty text
     return made
 

@@ -76,8 +76,8 @@ class Draft:
         self._seeds[schema.stream] = seed
         self._tables[schema.stream] = StreamTable(
             schema,
-            open_file(self._form.name, path, csv_null=self._csv_null, stored=stored_types(seed)),
-            null_text=(self._csv_null or "") if self._form.name == "csv" else None,
+            open_file(self._form, path, csv_null=self._csv_null, stored=stored_types(seed)),
+            null_text=(self._csv_null or "") if self._form.kind == "csv" else None,
             notice=self._notice,
             columns=columns_of(seed),
             partitions=partitions,
@@ -140,7 +140,7 @@ class Draft:
     def _first_name(self, stream: str) -> str:
         """The name of a stream's file until all streams are known."""
         plain = slug(stream)
-        is_free = all(table.file.path.stem != plain for table in self._tables.values())
+        is_free = all(self._form.stem(table.file.path) != plain for table in self._tables.values())
         return plain if is_free else with_digest(stream, plain)
 
     def _finish(self, table: StreamTable, names: Mapping[str, str]) -> dict[str, Any] | None:
@@ -173,7 +173,9 @@ class Draft:
 
     def _free(self, name: str, taken: Collection[str]) -> Path:
         """Where a file comes to lie; that of a partition where no other stream's is or will be."""
-        path, number = self.folder / "data" / f"{name}.{self._form.extension}", 2
-        while taken and (path.stem in taken or path.exists()):
-            path, number = path.with_stem(f"{name}-{number}"), number + 1
-        return path
+        one, number = name, 2
+        while True:
+            path = self.folder / "data" / f"{one}.{self._form.extension}"
+            if not taken or not (one in taken or path.exists()):
+                return path
+            one, number = f"{name}-{number}", number + 1

@@ -31,7 +31,7 @@ def stored_types(resource: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def is_alike(
-    old: Mapping[str, Any], new: Mapping[str, Any], seed: Mapping[str, Any] | None, format_name: str
+    old: Mapping[str, Any], new: Mapping[str, Any], seed: Mapping[str, Any] | None, kind: str
 ) -> bool:
     """Whether a file of new rows can stand beside those that are there.
 
@@ -42,7 +42,7 @@ def is_alike(
         old: the resource that is there.
         new: that of the new rows.
         seed: the resource whose columns the new rows began with: their types are no narrower.
-        format_name: of both.
+        kind: of format, of both.
     """
     began_here = seed is not None and _fields(seed) == _fields(old)
     fields = list(zip(_fields(old), _fields(new), strict=False))
@@ -54,7 +54,7 @@ def is_alike(
         same = one["type"] == other["type"] and one.get("flow:jsonSchema") == other.get("flow:jsonSchema")
         if not (same or began_here) or one.get(STORED_TYPE) != other.get(STORED_TYPE):
             return False
-        if format_name != "jsonl" and (one["type"] in _AS_JSON) != (other["type"] in _AS_JSON):
+        if kind != "jsonl" and (one["type"] in _AS_JSON) != (other["type"] in _AS_JSON):
             return False
     return True
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.datapackage.descriptor import resource_descriptor
-from flow_singer.datapackage.formats import Format, open_file
+from flow_singer.datapackage.formats import FORMATS, Format, format_said, open_file
 from flow_singer.datapackage.formerpackage import FormerPackage, WriteMode, paths_of
 from flow_singer.datapackage.formerresource import (
     appended,
@@ -124,8 +124,8 @@ class Joiner:
     ) -> dict[str, Any]:
         check_key(self._mode, former.path, old, new.table.schema.key_properties, self._notice)
         parts = paths_of(old)
-        stem = Path(parts[0]).stem if parts else slug(new.table.schema.stream)
-        if self._mode == "append" and is_alike(old, new.resource, new.seed, self._form.name):
+        stem = self._form.stem(Path(parts[0])) if parts else slug(new.table.schema.stream)
+        if self._mode == "append" and is_alike(old, new.resource, new.seed, self._form.kind):
             paths = self._place(growth, new.built(self._folder), str(old["name"]), first=len(parts) + 1)
             return appended(old, new.resource, paths)
         table = self._rewritten(former, old, new)
@@ -152,8 +152,8 @@ class Joiner:
         is_upsert = self._mode == "upsert"
         table = StreamTable(
             new.table.schema,
-            open_file(self._form.name, built, csv_null=self._csv_null, stored=stored_types(old)),
-            null_text=(self._csv_null or "") if self._form.name == "csv" else None,
+            open_file(self._form, built, csv_null=self._csv_null, stored=stored_types(old)),
+            null_text=(self._csv_null or "") if self._form.kind == "csv" else None,
             notice=self._notice,
             columns=_united(columns_of(old), new.table.columns),
             keyed=is_upsert,
@@ -224,7 +224,7 @@ def check_format(former: FormerPackage, format_name: str, csv_null: str | None) 
             f"{former.path} holds {has}, and what is to be added is {format_name}.",
             f"Add it as --format {has}, or write the package anew with --write-mode replace.",
         )
-    if has == "csv" and (csv_null or "") != (null or ""):
+    if FORMATS[has].kind == "csv" and (csv_null or "") != (null or ""):
         raise ConfigError(
             f"In {former.path} null is {_spelt(null)}, and in what is to be added it is {_spelt(csv_null)}.",
             "Leave --csv-null out to have it as it is there, or write the package anew with --write-mode replace.",
@@ -237,7 +237,7 @@ def former_format(former: FormerPackage) -> tuple[str, str | None] | None:
         schema = one.get("schema")
         if isinstance(schema, dict) and isinstance(one.get("format"), str):
             missing = schema.get("missingValues") or [""]
-            return one["format"], str(missing[0]) or None
+            return format_said(one), str(missing[0]) or None
     return None
 
 

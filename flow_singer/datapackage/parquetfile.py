@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from flow_singer.datapackage.behind import Behind
 from flow_singer.datapackage.fitting import casts
 from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, for_pandas, parquet_types
 from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
@@ -158,7 +158,7 @@ class ParquetFile:
                 stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd")) for path in paths
             ]
             # One thread compresses a row group while this one makes the next; it ends before its file is closed.
-            groups = _RowGroups(writers, stack.enter_context(_Behind()))
+            groups = _RowGroups(writers, stack.enter_context(Behind()))
             row = 0
             for columns, count in self._read(properties):
                 kept = None if keep is None else keep[row : row + count]
@@ -229,7 +229,7 @@ class ParquetFile:
 class _RowGroups:
     """Gathers the rows of several files into row groups."""
 
-    def __init__(self, writers: Sequence[pq.ParquetWriter], behind: _Behind) -> None:
+    def __init__(self, writers: Sequence[pq.ParquetWriter], behind: Behind) -> None:
         self._writers, self._behind = writers, behind
         self._waiting: list[list[pa.RecordBatch]] = [[] for _ in writers]
         self._rows = [0] * len(writers)
@@ -255,28 +255,6 @@ class _RowGroups:
         table = pa.Table.from_batches(self._waiting[number])
         self._behind.do(self._writers[number].write_table, table)
         self._waiting[number], self._rows[number], self._sizes[number] = [], 0, 0
-
-
-class _Behind:
-    """Does one thing at a time in a thread; leaving the block waits for the last, and raises what it raised."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1)
-        self._last: Future[None] | None = None
-
-    def __enter__(self) -> _Behind:
-        return self
-
-    def do(self, call: Callable[[pa.Table], None], table: pa.Table) -> None:
-        """Wait for what was begun before, and begin this."""
-        if self._last is not None:
-            self._last.result()
-        self._last = self._pool.submit(call, table)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._pool.shutdown()
-        if self._last is not None and error is None:
-            self._last.result()
 
 
 @dataclass

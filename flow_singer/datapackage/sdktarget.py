@@ -87,7 +87,7 @@ def _setting_of(option: re.Match[str]) -> str:
 _AS_SETTINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"--nan null"), 'the setting nan: "null"'),
     (re.compile(r"--reject FILE"), "the setting reject_file"),
-    (re.compile(r"--(format|write-mode) ([a-z]+)"), _setting_of),
+    (re.compile(r"--(format|write-mode) ([a-z]+(?:\.gz)?)"), _setting_of),
     (re.compile(r"--csv-null"), "the setting csv_null"),
     (re.compile(r"--partition-by"), "the setting partition_by"),
     (re.compile(r"Add --check, which"), 'Add "check": true, which'),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flow_singer.datapackage.hashedfile import HashedFile
+from flow_singer.datapackage.hashedfile import new_file, opened_file
 from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
 from flow_singer.datapackage.textcells import lines_of, offsets_of
 from flow_singer.singer.schema import Kind, Property
@@ -72,15 +72,17 @@ class TextFile:
     Args:
         path: the file to write.
         layout: the format.
+        packed: whether it is packed by gzip.
     """
 
     decides: frozenset[str] = frozenset()
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: Layout, *, packed: bool = False) -> None:
         self.path = path
         self._layout = layout
+        self._packed = packed
         self._lengths_path = path.with_name(path.name + ".lengths")
-        self._file = HashedFile(path)
+        self._file = new_file(path, packed=packed)
         self._digests: list[str] = []
         self._lengths = self._lengths_path.open("xb")
         self._parts: list[_Part] = []
@@ -123,7 +125,7 @@ class TextFile:
         """
         if not self._parts:
             self._file.write(self._layout.header(names))
-        self._file.sync()
+        self._file.end()
         self._digests = [self._file.sha256]
         self.close()
         is_short = bool(self._parts) and self._parts[0].names != names
@@ -150,14 +152,14 @@ class TextFile:
         self, names: Sequence[str], mixed: frozenset[int], keep: npt.NDArray[np.bool_] | None
     ) -> None:
         beside = self.path.with_name(self.path.name + ".new")
-        with HashedFile(beside) as file:
+        with new_file(beside, packed=self._packed) as file:
             file.write(self._layout.header(names))
             row = 0
             for part, lines in self._read():
                 kept = lines if keep is None else lines.filter(pa.array(keep[row : row + len(lines)]))
                 row += len(lines)
                 file.write(text_bytes(self._ended(part, kept, names, mixed)))
-            file.sync()
+            file.end()
         self._digests = [file.sha256]
         os.replace(beside, self.path)
 
@@ -168,7 +170,7 @@ class TextFile:
         for first in range(0, len(split.paths), OPEN_FILES):
             with contextlib.ExitStack() as stack:
                 paths = split.paths[first : first + OPEN_FILES]
-                files = [stack.enter_context(HashedFile(path)) for path in paths]
+                files = [stack.enter_context(new_file(path, packed=self._packed)) for path in paths]
                 for file in files:
                     file.write(self._layout.header(names))
                 row = 0
@@ -180,7 +182,7 @@ class TextFile:
                         ended = self._ended(part, lines.take(pa.array(rows)), names, mixed)
                         files[number].write(text_bytes(ended))
                 for file in files:
-                    file.sync()
+                    file.end()
                     self._digests.append(file.sha256)
         self.path.unlink()
 
@@ -196,7 +198,10 @@ class TextFile:
         return self._layout.visible(lines) if len(names) == 1 else lines
 
     def _read(self) -> Iterator[tuple[_Part, pa.Array]]:
-        with self.path.open("rb") as file, self._lengths_path.open("rb") as lengths_file:
+        with (
+            opened_file(self.path, packed=self._packed) as file,
+            self._lengths_path.open("rb") as lengths_file,
+        ):
             file.seek(len(self._layout.header(self._parts[0].names)))
             for part in self._parts:
                 for start in range(0, part.rows, CHUNK_ROWS):

@@ -36,7 +36,7 @@ from flow_singer.singer.foreignkeys import ForeignKey
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
-FormatName = Literal["csv", "jsonl", "parquet"]
+FormatName = Literal["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]
 """The formats that a package's files may have."""
 
 
@@ -122,7 +122,7 @@ class PackageWriter:
             found = None if self.former is None else former_format(self.former)
             own_format, own_null = found or ("csv", None)
             self._format = FORMATS[format or own_format]
-            self._csv_null = (csv_null or own_null) if self._format.name == "csv" else None
+            self._csv_null = (csv_null or own_null) if self._format.kind == "csv" else None
             if self.former is not None:
                 check_format(self.former, self._format.name, self._csv_null)
             self._building = PartialFolder(self.path.parent, f".{self.path.name}")

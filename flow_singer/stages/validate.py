@@ -266,7 +266,7 @@ def frictionless_findings(descriptor: Path, most: int | None) -> tuple[list[Find
         paths = [str(path) for one in resources for path in _paths_of(one)]
     except (OSError, ValueError, AttributeError):
         return _findings_of(package_faults(descriptor, most)), None
-    other = sorted({Path(path).suffix for path in paths} - _KNOWN)
+    other = sorted({Path(path.removesuffix(".gz")).suffix for path in paths} - _KNOWN)
     if other:
         return [], f"frictionless was not asked, as it does not read {', '.join(other)} here."
     return _findings_of(package_faults(descriptor, most)), None

@@ -30,7 +30,7 @@ class TargetDataPackage(BatchTarget):
             },
             "format": {
                 "type": "string",
-                "enum": ["csv", "jsonl", "parquet"],
+                "enum": ["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"],
                 "default": "csv",
                 "title": "Format",
                 "description": "Format of the package's files.",

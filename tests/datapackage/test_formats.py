@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from packages import ABSENT_TEXT, FORMATS, check, csv_cells, microseconds, write
+from packages import ABSENT_TEXT, FORMATS, PACKED, check, csv_cells, microseconds, write
 from pushed import functions_of, push
 from strategies import EDGES, NAMES, PROPERTIES, Typed, record_line, typed, typed_streams
 
@@ -53,7 +53,7 @@ def check_package(
 # ------------------------------------------------------------------------------------------ any stream
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", FORMATS + PACKED)
 @QUICK
 @given(stream=typed_streams(), csv_null=st.sampled_from([None, "\\N"]))
 def test_any_stream_comes_back(form: str, stream: Typed, csv_null: str | None) -> None:
@@ -68,7 +68,7 @@ def test_any_stream_comes_back_behind_a_function(function: str, stream: Typed, f
     check_package(expected, blocks, form, written=function != "rows")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", FORMATS + PACKED)
 @QUICK
 @given(
     first=typed_streams(most=3).filter(lambda one: one.rows and len(one.kinds) > 1),

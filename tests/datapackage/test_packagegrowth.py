@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
+from packages import frictionless_report
 from test_sink import FORMATS, TEXT, descriptor, load, raw, record, schema
 
 from flow_singer.datapackage.formerpackage import StateMove, digest_of, read_former
@@ -49,8 +50,6 @@ def read(folder, name="s") -> list[dict[str, Any]]:
 
 def check(folder: Path, *, whole: bool = True) -> dict[str, Any]:
     """Valid under the official profile and (`whole`) frictionless; every file is there, and no other."""
-    import frictionless
-
     package = descriptor(folder)
     assert [error.message for error in Draft7Validator(PROFILE).iter_errors(package)] == []
     named = {"datapackage.json"}
@@ -67,7 +66,7 @@ def check(folder: Path, *, whole: bool = True) -> dict[str, Any]:
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert there == named
     if whole and all(one["format"] != "parquet" for one in package["resources"]):
-        report = frictionless.validate(str(folder / "datapackage.json"))
+        report = frictionless_report(folder)
         assert report.valid, report.flatten(["name", "message"])
     return package
 

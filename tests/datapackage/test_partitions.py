@@ -40,7 +40,7 @@ DAYS = rows(
 def files_of(folder: Path) -> dict[str, int]:
     """The names of a resource's files and their rows, in the order of the descriptor."""
     (resource,) = descriptor(folder)["resources"]
-    return {Path(part["path"]).stem: part["rows"] for part in resource["flow:parts"]}
+    return {Path(part["path"].removesuffix(".gz")).stem: part["rows"] for part in resource["flow:parts"]}
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -23,14 +23,14 @@ def stream(*states: str) -> bytes:
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl", "jsonl.gz"])
 def test_a_valid_package_is_published(tmp_path: Path, flow: Flow, form: str) -> None:
     result = flow("load", "p/", "--check", "--format", form, stdin=stream("open", "closed"))
     assert result.code == 0, result.stderr
     assert (tmp_path / "p/datapackage.json").exists()
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl", "jsonl.gz"])
 def test_an_invalid_one_leaves_the_package_before_it_and_names_the_cell(
     tmp_path: Path, flow: Flow, form: str
 ) -> None:
