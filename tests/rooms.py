@@ -54,6 +54,7 @@ HEAVY: dict[str, set[str]] = {
     "dask": set(),
     "duckdb": set(),
     "frictionless": {"datapackage"},
+    "fsspec": {"reading"},
     "jinja2": {"looking"},
     "jsonschema": set(),
     "numpy": {"tabular", "datapackage", "checks", "looking"},

@@ -37,7 +37,7 @@ class Stamp:
 
     Attributes:
         size_bytes: of the file, packed where it is packed.
-        changed: when it was changed last.
+        changed: when it was changed last, or another text that is another one then.
         identity: tells a file from another that took its place.
     """
 
@@ -229,6 +229,7 @@ class Fetched:
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._files: dict[str, Path] = {}
+        self._made = 0
 
     def file(self, url: str) -> Path:
         """A copy of what a server has at a URL, whole; asked for once.
@@ -246,8 +247,9 @@ class Fetched:
         """A place for a copy; nothing is there yet."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="flow-read-"))
-        folder = self._folder / str(len(list(self._folder.iterdir())))
+        folder = self._folder / str(self._made)
         folder.mkdir()
+        self._made += 1
         return folder / name
 
     def close(self) -> None:
@@ -333,20 +335,22 @@ def _unreadable(path: str, exc: OSError) -> DataError:
 
 
 @contextlib.contextmanager
-def unchanged(path: Path, title: str, since: Stamp | None = None) -> Iterator[None]:
-    """Make sure that a file was not changed within the block.
+def unchanged(place: Place, path: str, file: Path, title: str, since: Stamp | None = None) -> Iterator[None]:
+    """Make sure that a file is not changed within the block.
 
     Args:
-        path: of the file.
-        title: of the file.
+        place: where it lies.
+        path: of it, in the place.
+        file: what is read: itself, or its copy.
+        title: of it.
         since: its stamp from when it may not have changed; None: from the beginning of the block.
 
     Raises:
         DataError: it was.
     """
-    before = since or stamp_of(path)
+    before = since or place.stamp(path) or stamp_of(file)
     yield
-    if stamp_of(path) != before:
+    if (place.stamp(path) or stamp_of(file)) != before:
         raise DataError(
             f"{title} was changed while it was read.", "Run again when nothing writes to it; nothing is kept."
         )

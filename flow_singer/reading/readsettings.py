@@ -41,6 +41,7 @@ class ReadSettings:
         replication_key: the column that incremental runs go by.
         format: of files whose names do not tell.
         new_files: what tells that a file is another one, where runs read only files that none has read.
+        storage_options: for the file system of a store; secret.
     """
 
     encoding: str | None = None
@@ -58,6 +59,7 @@ class ReadSettings:
     replication_key: str | None = None
     format: str | None = None
     new_files: FileChange | None = None
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def settings_of(config: Mapping[str, Any]) -> ReadSettings:

@@ -166,11 +166,13 @@ class SourceStream:
         for one in found.parts:
             here = 0
             file = self.place.file(one.path)
-            title = one.path if one.path.startswith(("/", "http")) else f"{one.path} of {self.place.title}"
+            title = f"{one.path} of {self.place.title}"
+            if one.path.startswith(("/", "http")):
+                title = self.place.name(one.path)
             is_kept = check_file(one, file, title, trust=self._settings.trust, notice=self._notice)
             is_as_described = found.was_read_whole and one.stamp == self.place.stamp(one.path)
             self._is_sure = is_as_described or (found.is_flows and is_kept)
-            with unchanged(file, title, self._since):
+            with unchanged(self.place, one.path, file, title, self._since):
                 for piece in self._of_file(one, file, title, misfits):
                     here += piece.count if isinstance(piece, Batch) else count_lines(piece.lines)
                     yield piece

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_singer.dataplaces import is_store, is_url
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.prepare import PreparedPlugin, prepare, upstream_settings
 from flow_singer.project.masking import mask
@@ -52,7 +53,16 @@ class PackageOptions:
 
 
 def is_folder(target: str) -> bool:
-    """Whether a TARGET of the command line is a folder or zip file for a Data Package."""
+    """Whether a TARGET of the command line is a folder or zip file for a Data Package.
+
+    Raises:
+        ConfigError: it would be one, but not on this disk.
+    """
+    if is_url(target) or is_store(target):
+        raise ConfigError(
+            f"{target} is an address, but a Data Package is written to this disk.",
+            "Name a folder, and copy it there when it is written; or take a target that writes there.",
+        )
     return (
         target.endswith(("/", ".zip")) or target in (".", "..") or ("/" in target and Path(target).is_dir())
     )

@@ -13,7 +13,7 @@ CONFIG = th.PropertiesList(
         required=True,
         title="Path",
         description="A Data Package (folder, datapackage.json, .zip), a file, a folder of files, a glob such as "
-        "logs/*.jsonl.gz, or an http(s) address.",
+        "logs/*.jsonl.gz, an http(s) address, or one in a store, such as s3://bucket/logs/*.jsonl.gz.",
     ),
     th.Property(
         "stream",
@@ -73,6 +73,13 @@ CONFIG = th.PropertiesList(
         th.StringType,
         title="Date format",
         description="Of dates in CSV, such as %d/%m/%Y, where both day and month could come first.",
+    ),
+    th.Property(
+        "storage_options",
+        th.ObjectType(additional_properties=True),
+        secret=True,
+        title="Storage options",
+        description="Of a store, as its file system in fsspec has them, such as endpoint_url, anon, key, secret.",
     ),
     th.Property("sheet", th.StringType, title="Sheet", description="Of an Excel file. [default: all]"),
     th.Property(
