@@ -67,6 +67,15 @@ def test_nothing_is_written_beside_the_data(sales: Path, flow: Flow) -> None:
     assert set(sales.rglob("*")) == before
 
 
+def test_a_folder_without_its_slash_is_told_how_to_be_read(sales: Path, flow: Flow) -> None:
+    assert flow("run", "sales.csv", "out/").code == 0
+    result = flow("run", "out", "again/")
+    assert result.code == 2
+    assert "'out' is a folder, but it stands where a tap belongs.\n" in result.stderr
+    assert result.stderr.endswith("To read the data in it, end it with a slash: out/\n")
+    assert flow("run", "out/", "again/").code == 0
+
+
 def test_a_file_passes_functions_and_a_shell_pipe(sales: Path, flow: Flow, command: Command) -> None:
     (sales / "t.py").write_text("def sales(df):\n    return df[df.id > 1]\n")
     assert flow("run", "sales.csv", "t.py", "out/").code == 0
