@@ -26,7 +26,7 @@ from flow_singer.reading.readsettings import OnError
 from flow_singer.tabular.textarrays import TEXT
 from flow_singer.wording import count_of
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
 _MOST_BLOCK_BYTES = 1 << 30
 ROWS = 5_000
 """How many rows at once: so many columns of cells fit into the processor's caches."""
