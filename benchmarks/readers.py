@@ -43,7 +43,7 @@ _BY_SCRIPT = {
     POLARS: _FILES,
     DUCKDB: _FILES,
 }
-_SLOW = {(DATAFLOWS, "CSV"), (DATAFLOWS, "JSON Lines"), (FRICTIONLESS, "package of Parquet")}
+_SLOW = {(FRICTIONLESS, "package of Parquet")}
 _WRITERS = (POLARS, DUCKDB)  # these write JSON Lines, and so have nothing more to show
 
 

@@ -29,7 +29,7 @@ from flow_singer.wording import count_of
 DELIMITERS = (",", ";", "\t", "|")
 """What is looked for between cells, where nothing says it."""
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
 _MOST_BLOCK_BYTES = 1 << 30
 ROWS = 5_000
 """How many rows at once: so many columns of cells fit into the processor's caches."""
