@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Result
+from command import Command, Result
 
 from .publisheddata import install
 
@@ -263,14 +264,18 @@ def is_same(cell: Any, value: Any, kind: str, *, is_double: bool) -> bool:
     return type(cell) is type(value) and cell == value
 
 
-@pytest.fixture
-def written(tmp_path: Path, flow: Flow) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folders `csv`, `jsonl` and `parquet`, each a package that `flow load` wrote; nulls are `\\N` in CSV."""
+    folder = tmp_path_factory.mktemp("written")
+    command = Command(folder, dict(os.environ), folder / "bin")
     for form in ("csv", "jsonl", "parquet"):
         null = ["--csv-null", "\\N"] if form == "csv" else []
-        done = flow("load", f"{form}/", "--format", form, *null, stdin=lines(RECORDS, SCHEMA, "every"))
+        done = command.flow(
+            "load", f"{form}/", "--format", form, *null, stdin=lines(RECORDS, SCHEMA, "every")
+        )
         assert done.code == 0, done.stderr
-    return tmp_path
+    return folder
 
 
 @pytest.fixture(scope="session")
