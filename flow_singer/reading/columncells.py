@@ -22,6 +22,7 @@ from flow_singer.reading.cellforms import (
     are_days,
     said_form,
 )
+from flow_singer.reading.oddcells import OddCells
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.tabular.textarrays import TEXT
 
@@ -52,6 +53,7 @@ class ColumnCells:
         fractions: forms in which some number has a fraction.
         is_padded: whether there are blanks around numbers.
         only_thousands: marks that may divide the thousands of each number that has one.
+        odd: what keeps it from having a form; None where it has one.
     """
 
     settings: ReadSettings
@@ -64,6 +66,7 @@ class ColumnCells:
     orders: Orders = field(default_factory=Orders)
     fractions: set[str] = field(default_factory=set)
     only_thousands: set[str] = field(default_factory=lambda: set(THOUSANDS))
+    odd: OddCells | None = None
     _waiting: pa.Array | None = None
     """The last cells that came: only behind them it shows whether they were the very last."""
     _has_long: bool = False
@@ -93,13 +96,16 @@ class ColumnCells:
         self._judge(cells[len(cells) - 1 :])
 
     def _judge(self, cells: pa.Array) -> None:
-        if not self.alive or not len(cells):
+        if not len(cells) or (self.odd is not None and self.odd.form is None):
             return
         filled = pc.not_equal(cells, "")
         present = cells if pc.all(filled).as_py() else cells.filter(filled)
         nulls = self.settings.null_values
         if nulls is not None:
             present = self._without(present, nulls)
+        if self.odd is not None:
+            self.odd.take(present if nulls is not None else _without_words(present, NULL_WORDS))
+            return
         left = self._left(present)
         if not left and nulls is None:
             without = self._without(present, NULL_WORDS)
@@ -108,16 +114,18 @@ class ColumnCells:
         if not left and (trimmed := self._trimmed(present)) is not None:
             present, left = trimmed, [one for one in self._left(trimmed) if one in NUMBERS]
             self.is_padded = True
+        if not left:
+            self.odd = OddCells(self.forms, self.alive, self.values, present)
         self.values += len(present)
         self.alive = left
 
     def _without(self, present: pa.Array, words: Iterable[str]) -> pa.Array:
         """Those that do not stand for null."""
-        found = pc.is_in(present, value_set=pa.array(list(words), TEXT))
-        if not pc.any(found).as_py():
-            return present
-        self.used |= set(pc.unique(present.filter(found)).to_pylist())
-        return present.filter(pc.invert(found))
+        left = _without_words(present, words)
+        if len(left) < len(present):
+            found = present.filter(pc.is_in(present, value_set=pa.array(list(words), TEXT)))
+            self.used |= set(pc.unique(found).to_pylist())
+        return left
 
     def _trimmed(self, present: pa.Array) -> pa.Array | None:
         """Cells without blanks around them, and without those that are but blanks; None where none has any."""
@@ -167,6 +175,12 @@ class ColumnCells:
     def may_be_thousands(self, mark: str) -> bool:
         """Whether `mark`, in each number that has it, may divide thousands as well as a fraction."""
         return mark in self.only_thousands and not self._has_long and GROUPED[mark] in self.alive
+
+
+def _without_words(cells: pa.Array, words: Iterable[str]) -> pa.Array:
+    """Those that are none of some words."""
+    found = pc.is_in(cells, value_set=pa.array(list(words), TEXT))
+    return cells.filter(pc.invert(found)) if pc.any(found).as_py() else cells
 
 
 def _plain_integers(cells: pa.Array) -> pa.Array | None:

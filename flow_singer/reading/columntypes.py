@@ -74,6 +74,8 @@ class ColumnType:
         chosen = self._chosen(delimiter, marks, guesses) if self.cells.values else None
         if chosen is None and self.cells.values >= _ENOUGH and self.cells.but_last and not self.cells.alive:
             chosen = self._but_for_last(guesses)
+        elif chosen is None:
+            self._tell_of_odd(guesses)
         if chosen is None:
             return {"name": self.name, "type": "string", **self._missing(set(), "string")}
         words = sorted(one for one in self.cells.used if one.strip())
@@ -201,6 +203,18 @@ class ColumnType:
                 f"Set 'date_format': {' or '.join(one + form.time for one in orders)}.",
             )
         return {**form.field, "format": orders[0] + form.time}
+
+    def _tell_of_odd(self, guesses: Guesses) -> None:
+        """Say that a column is text for the sake of few cells."""
+        odd = self.cells.odd
+        if odd is None or odd.form is None or odd.of < _ENOUGH:
+            return
+        guesses.add(
+            f"{{names}} {{are}} text, but would be of type {odd.form.field['type']} without {odd.count:,} of "
+            f"{odd.of:,} cells, as {odd.example!r}. 'types' says otherwise; then 'on_error' says what becomes of "
+            "such a cell.",
+            self.name,
+        )
 
     def _but_for_last(self, guesses: Guesses) -> dict[str, Any] | None:
         """A column that only the last row keeps from having a type: that may be a total."""

@@ -14,7 +14,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -25,9 +25,6 @@ from flow_singer.errors import ConfigError, DataError
 from flow_singer.reading.readsettings import OnError
 from flow_singer.tabular.textarrays import TEXT
 from flow_singer.wording import count_of
-
-DELIMITERS = (",", ";", "\t", "|")
-"""What is looked for between cells, where nothing says it."""
 
 _BLOCK_BYTES = 1 << 20
 _MOST_BLOCK_BYTES = 1 << 30
@@ -185,7 +182,10 @@ class CsvFile:
         """
         is_utf8 = self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig", "ascii")
         return (
-            self.dialect.is_plain and is_utf8 and (self.on_error == "error" or self.dialect.null is not None)
+            self.dialect.is_plain
+            and self.dialect.header_rows <= 1  # of more, each may have another width
+            and is_utf8
+            and (self.on_error == "error" or self.dialect.null is not None)
         )
 
     # ------------------------------------------------------------------ pyarrow
@@ -222,7 +222,6 @@ class CsvFile:
                         block_size=block,
                         column_names=names,
                         skip_rows=dialect.skip_rows,
-                        skip_rows_after_names=dialect.header_rows + done,
                         use_threads=False,
                     ),
                     pv.ParseOptions(
@@ -245,12 +244,15 @@ class CsvFile:
                     return
                 raise
             stack.enter_context(reader)
-            first = done + 1
+            # Not by `skip_rows_after_names`: one row more goes where a cell that is passed over has a NUL.
+            above, first = dialect.header_rows + done, done + 1
             while True:
                 try:
                     batch = reader.read_next_batch()
                 except StopIteration:
                     return
+                passed = min(above, batch.num_rows)
+                above, batch = above - passed, batch.slice(passed)
                 for start in range(0, batch.num_rows, self.most_rows):
                     part = batch.slice(start, self.most_rows)
                     yield TextRows(list(part.columns), first + start)
@@ -351,47 +353,7 @@ class CsvFile:
         )
 
 
-def by_unsaid_delimiter(
-    file: CsvFile, columns: Sequence[str], said: Mapping[str, Any], notice: Callable[[str], None]
-) -> CsvFile:
-    """The file, divided by the one mark by which its header has the columns of its schema, where no mark is said.
-
-    Args:
-        file: as the standard has it: divided by commas, or by tabs where its name ends so.
-        columns: that the schema names; of a single one, nothing would tell.
-        said: the dialect of its descriptor.
-        notice: told of another mark.
-    """
-    inner = said.get("csv")
-    if len(columns) < 2 or "delimiter" in said or (isinstance(inner, Mapping) and "delimiter" in inner):
-        return file
-    if not file.dialect.header_rows or _are_named(file.header(), columns):
-        return file
-    others = [
-        replace(file, dialect=replace(file.dialect, delimiter=one))
-        for one in DELIMITERS
-        if one != file.dialect.delimiter
-    ]
-    found = next((one for one in others if _are_named(one.header(), columns)), None)
-    if found is None:
-        return file
-    mark = shown_delimiter(found.dialect.delimiter)
-    notice(f"{file.title}: its cells are divided by {mark}, which its descriptor does not say.")
-    return found
-
-
-def _are_named(header: Sequence[str] | None, columns: Sequence[str]) -> bool:
-    """Whether a header has just the columns of a schema, in any order."""
-    names = [name.strip() for name in _without_mark(header or [])]
-    return sorted(names) == sorted(name.strip() for name in columns)
-
-
-def shown_delimiter(mark: str) -> str:
-    """A delimiter as a message has it."""
-    return "a tab" if mark == "\t" else mark
-
-
-def _without_mark(names: Sequence[str]) -> list[str]:
+def without_mark(names: Sequence[str]) -> list[str]:
     """Names without the byte order mark that a file may begin with: the first of them may have it itself."""
     return [name.lstrip("\ufeff") if not at else name for at, name in enumerate(names)]
 
@@ -421,7 +383,7 @@ def check_header(
     """
     if header is None:
         return list(range(len(columns)))
-    if _without_mark(header) == _without_mark(columns):
+    if without_mark(header) == without_mark(columns):
         return list(range(len(columns)))
     stripped = [name.strip() for name in header]
     places = {name: place for place, name in reversed(list(enumerate(stripped)))}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import ConfigError, DataError
-from flow_singer.reading.csvrows import DELIMITERS, shown_delimiter
+from flow_singer.reading.delimiters import DELIMITERS, shown_delimiter
 from flow_singer.reading.encodings import opened
 from flow_singer.reading.headers import NumberedRow, find_header, usual
 from flow_singer.reading.readsettings import ReadSettings

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import DataError, RecordError
-from flow_singer.reading.csvrows import CsvDialect, CsvFile, by_unsaid_delimiter, check_header
+from flow_singer.reading.csvrows import CsvDialect, CsvFile, check_header
+from flow_singer.reading.delimiters import by_unsaid_delimiter
 from flow_singer.reading.excelrows import sheet_parts
 from flow_singer.reading.jsonmisfits import mended
 from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts

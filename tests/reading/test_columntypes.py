@@ -159,6 +159,45 @@ def test_a_form_of_dates_that_is_none(tmp_path: Path) -> None:
     assert "in which nothing stands for day" in refused(tmp_path / "a.csv", date_format="dd.mm.yyyy").message
 
 
+@pytest.mark.parametrize("at", [0, 7, 6_000, 11_000, 19_998])
+@pytest.mark.parametrize(
+    ("cell", "odd", "kind"),
+    [
+        ("5", "a lot", "integer"),
+        ("1.5", "x", "number"),
+        ("2024-01-31", "soon", "date"),
+        ("true", "maybe", "boolean"),
+    ],
+)
+def test_few_cells_that_make_a_column_text_are_told(
+    tmp_path: Path, at: int, cell: str, odd: str, kind: str
+) -> None:
+    cells = [cell] * 20_000
+    cells[at] = odd
+    values, property_, told = column(tmp_path, cells)
+    assert (values[at], property_) == (odd, TEXT)
+    assert told[-1].endswith(
+        f"'v' is text, but would be of type {kind} without 1 of 20,000 cells, as {odd!r}. 'types' says otherwise; then "
+        "'on_error' says what becomes of such a cell."
+    )
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["a", "b", "1"] * 100,  # text
+        ["10115", "01067", "20095"] * 100,  # codes
+        [*["1"] * 80, *["x"] * 20],  # too many
+        ["1", "2", "x"],  # too few
+        [*["x"] * 5_000, *["1"] * 5_000],
+        [*["1"] * 9_000, *["x"] * 9_000],
+    ],
+)
+def test_a_column_of_text_is_one_without_a_word(tmp_path: Path, cells: list[str]) -> None:
+    _, property_, told = column(tmp_path, cells)
+    assert (property_, [one for one in told if "is text" in one]) == (TEXT, [])
+
+
 def test_blanks_around_numbers_are_none_of_them(tmp_path: Path) -> None:
     assert column(tmp_path, ["  1", " 10", "100"])[:2] == ([1, 10, 100], INTEGER)
     assert column(tmp_path, ["1.5", " ", "-2 "])[:2] == ([Decimal("1.5"), None, -2], NUMBER)

@@ -235,6 +235,26 @@ def test_rows_in_the_descriptor(tmp_path: Path) -> None:
         assert read(tmp_path) == (RECORDS, [])
 
 
+@pytest.mark.parametrize("names", ["a,b\x00b", "a,\x00", "\x00a,b"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_no_row_is_lost_below_a_header_with_a_nul(tmp_path: Path, names: str, packed: bool) -> None:
+    text = f"{names}\r\n1,2\r\n3,\x00\r\n5,6\r\n".encode()
+    schema = {"fields": [{"name": name, "type": "string"} for name in names.split(",")]}
+    place = package(
+        tmp_path,
+        gzip.compress(text) if packed else text,
+        path="d.csv.gz" if packed else "d.csv",
+        schema=schema,
+    )
+    assert [list(one.values()) for one in read(place)[0]] == [["1", "2"], ["3", "\x00"], ["5", "6"]]
+
+
+def test_a_header_of_several_rows_is_passed_over(tmp_path: Path) -> None:
+    dialect = {"headerRows": [1, 2]}
+    text = "Things\r\nid,name,price\r\n1,Ada,1.50\r\n2,,\r\n"
+    assert read(package(tmp_path, text, dialect=dialect))[0] == RECORDS
+
+
 def test_several_files_are_one_stream(tmp_path: Path) -> None:
     folder = package(tmp_path, path="a.csv")
     (folder / "b.csv").write_text("id,name,price\n3,Bo,2\n")
