@@ -33,7 +33,7 @@ from flow_singer.files import fsync_folder
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
-FormatName = Literal["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]
+FormatName = Literal["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx"]
 """The formats that a package's files may have."""
 
 
@@ -180,10 +180,15 @@ class PackageWriter:
 
         Raises:
             DataError: no stream has any column, so that there is nothing to publish; or what came is not valid.
-            ConfigError: meanwhile something else has come to its place, or what came does not go with what is there.
+            ConfigError: it cannot be checked; meanwhile something else has come to its place, or what came does not go with what is there.
             TargetError: the package cannot be written.
             BusyError: another process has been publishing there for too long, or has moved the same bookmark.
         """
+        if check and not self._format.is_text:
+            raise ConfigError(
+                f"--check reads CSV and JSON Lines, and {self.path} holds {self._format.name}. Nothing was published.",
+                "Leave it out.",
+            )
         self._draft.check_partitions()
         with self._writing():
             new = self._draft.finish()
