@@ -13,16 +13,36 @@ ROOT = HERE.parent
 WORK = HERE / ".work"
 SCRIPTS = HERE / "scripts"
 
-Input = Literal["none", "messages", "file", "records", "snapshot"]
-Output = Literal["stdout", "csv", "jsonl", "parquet", "duckdb"]
+Input = Literal[
+    "none",
+    "messages",
+    "file",
+    "records",
+    "snapshot",
+    "csv file",
+    "jsonl file",
+    "parquet file",
+    "csv package",
+    "jsonl package",
+    "parquet package",
+]
+Output = Literal["stdout", "lines", "csv", "jsonl", "parquet", "duckdb"]
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment of its own for one peer."""
+    """A virtual environment of its own for one peer.
+
+    Attributes:
+        name: of its folder.
+        requirements: pinned.
+        last: of these, and of what they need, those that are installed once more in the end: two packages
+            bring a module of the same name, and this is the one that the peer is written for.
+    """
 
     name: str
     requirements: tuple[str, ...]
+    last: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,17 +86,23 @@ class Case:
         files: written into the empty folder it runs in, before the clock starts.
         needs: further environments, of programs that the command starts.
         input: how it gets the data: as messages on stdin, in files of its folder (`messages.jsonl`;
-            `records.jsonl`, without the envelope; `sync-output/issues.csv`), or not at all.
+            `records.jsonl`, without the envelope; `sync-output/issues.csv`; `issues.csv`, `issues.jsonl`,
+            `issues.parquet`; `package/`, a Data Package of these), or not at all.
         shape: of the data, as `data.py` says.
-        output: where its records go, so that they can be counted once, untimed; None if it writes none.
+        output: where its records go, so that they can be counted once, untimed: messages (`stdout`) or bare
+            records (`lines`) on stdout, or files; None if it writes none.
+        shown: added to its last command in that check alone, where it writes the records that it else only counts.
         counted: pattern of the files that hold them, for a command that writes others, too.
         kept: share of the records that it should write.
         added: what it should add to each `comments` that is not null; None: not looked at. For messages on
             stdout.
+        compared: whether each value on stdout is to be that of the input: exactly, or as far as the types of the
+            peer go (`values.py`).
         until: a file; the wall time ends when it is made, not when the command ends.
         mark: a file; the memory until it is made is told apart.
         peers: names of the cases it is compared with.
         goals: all must hold for "met".
+        is_slow: whether it takes so long that it runs once, in the first round.
         in_memory_test: whether `--memory` runs it.
     """
 
@@ -88,13 +114,16 @@ class Case:
     input: Input = "messages"
     shape: str = data.ISSUES
     output: Output | None = "stdout"
+    shown: tuple[str, ...] = ()
     counted: str = ""
     kept: float = 1.0
     added: int | None = None
+    compared: Literal["", "loosely", "exactly"] = ""
     until: str = ""
     mark: str = ""
     peers: tuple[str, ...] = ()
     goals: tuple[Goal, ...] = ()
+    is_slow: bool = False
     in_memory_test: bool = False
 
     @property

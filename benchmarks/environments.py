@@ -24,24 +24,17 @@ def prepare(environment: Environment, folder: Path) -> None:
     take an old wheel of the same version from its cache.
     """
     stamp = folder / "requirements.json"
-    wanted = json.dumps([sys.version, *environment.requirements])
+    wanted = json.dumps([sys.version, *environment.requirements, *environment.last])
     is_made = stamp.exists() and stamp.read_text() == wanted
     if is_made and environment.name != FLOW:
         return
     if not is_made:
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
     again = ("--reinstall-package", "flow-singer") if environment.name == FLOW else ()
-    python = str(folder / "bin" / "python")
-    _uv(
-        "pip",
-        "install",
-        "--quiet",
-        "--compile-bytecode",
-        *again,
-        "--python",
-        python,
-        *environment.requirements,
-    )
+    install = ("pip", "install", "--quiet", "--compile-bytecode", "--python", str(folder / "bin" / "python"))
+    _uv(*install, *again, *environment.requirements)
+    if environment.last:
+        _uv(*install, "--no-deps", "--reinstall", *environment.last)
     stamp.write_text(wanted)
 
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 import data
-from cases import WORK, Case, Input
+from cases import ROOT, WORK, Case, Input
 
 _NAMES: dict[Input, str] = {
     "file": "messages.jsonl",
     "records": "records.jsonl",
     "snapshot": "sync-output/issues.csv",
+    "csv file": "issues.csv",
+    "jsonl file": "issues.jsonl",
+    "parquet file": "issues.parquet",
+    "csv package": "package",
+    "jsonl package": "package",
+    "parquet package": "package",
 }
 
 
@@ -30,13 +38,22 @@ def messages(records: int, shape: str = data.ISSUES, streams: int = 1) -> Path:
 
 
 def form(path: Path, wanted: Input) -> Path:
-    """The same data for a command that cannot read messages: records without their envelope, or a CSV file."""
+    """The same data for a command that cannot read messages.
+
+    Records without their envelope, a CSV file, a Data Package that Flow wrote (a folder), or its Parquet file.
+    """
     name = path.stem.rpartition("-")[0]
-    if wanted == "records":
-        return _made(f"{name}-records", "jsonl", lambda file: _write_records(file, path))
-    if wanted == "snapshot":
-        return _made(f"{name}-snapshot", "csv", lambda file: _write_snapshot(file, path))
-    return path
+    match wanted:
+        case "records" | "jsonl file":
+            return _made(f"{name}-records", "jsonl", lambda file: _write_records(file, path))
+        case "snapshot" | "csv file":
+            return _made(f"{name}-snapshot", "csv", lambda file: _write_snapshot(file, path))
+        case "parquet file":
+            return _package(path, "parquet") / "data" / "issues.parquet"
+        case "csv package" | "jsonl package" | "parquet package":
+            return _package(path, wanted.partition(" ")[0])
+        case _:
+            return path
 
 
 def place(case: Case, path: Path, folder: Path) -> None:
@@ -48,10 +65,12 @@ def place(case: Case, path: Path, folder: Path) -> None:
 
 
 def read_into_cache(path: Path) -> None:
-    """Read a file, so that a run does not wait for the disk."""
-    with path.open("rb") as file:
-        while file.read(1 << 20):
-            pass
+    """Read a file, or all that is in a folder, so that a run does not wait for the disk."""
+    for one in path.rglob("*") if path.is_dir() else [path]:
+        if one.is_file():
+            with one.open("rb") as file:
+                while file.read(1 << 20):
+                    pass
 
 
 def _made(name: str, suffix: str, write: Callable[[IO[str]], None]) -> Path:
@@ -67,6 +86,27 @@ def _made(name: str, suffix: str, write: Callable[[IO[str]], None]) -> Path:
             write(file)
         beside.rename(path)
     return path
+
+
+def _package(path: Path, kind: str) -> Path:
+    """A Data Package of one format, written by the Flow that is measured, anew when its code has changed."""
+    digest = hashlib.sha256(path.name.encode())
+    for file in sorted((ROOT / "flow_singer").rglob("*.py")):
+        digest.update(file.read_bytes())
+    name = f"{path.stem.rpartition('-')[0]}-package-{kind}"
+    folder = path.parent / f"{name}-{digest.hexdigest()[:8]}"
+    if not folder.exists():
+        print(f"data: {name}", file=sys.stderr, flush=True)
+        for outdated in path.parent.glob(f"{name}-{'?' * 8}"):
+            shutil.rmtree(outdated)
+        with path.open("rb") as messages:
+            subprocess.run(
+                [WORK / "venvs" / "flow" / "bin" / "flow", "load", f"{folder}/", "--format", kind],
+                stdin=messages,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
+    return folder
 
 
 def _records(path: Path) -> Iterator[dict[str, object]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import data
+import readers
 from cases import HERE, ROOT, SCRIPTS, WORK, Case, Environment, Goal, Output
 
 FLOW = "flow"
@@ -36,12 +37,15 @@ ENVIRONMENTS = (
     Environment(TARGET_JSONL, ("target-jsonl==0.1.4",)),
     Environment("singer-sdk", (_SDK,)),
     Environment(MELTANO, ("meltano==4.4.1",)),
-    Environment(DLT, ("dlt[duckdb,parquet]==1.31.0", "duckdb==2.0.0", "pyarrow==26.0.1")),
-    Environment(DATAFLOWS, ("dataflows==0.5.12",)),
+    # pandas: its read_csv needs it
+    Environment(DLT, ("dlt[duckdb,parquet]==1.31.0", "duckdb==2.0.0", "pyarrow==26.0.1", "pandas==3.1.1")),
+    # tabulator, which other requirements bring, has the same module as its own fork, and cannot read a file for it
+    Environment(DATAFLOWS, ("dataflows==0.5.12",), last=("dataflows-tabulator==1.54.3",)),
     Environment(GLUESTICK, ("gluestick==3.0.21", "pandas==3.1.1", "pyarrow==26.0.1")),
     Environment(POLARS, ("polars==2.1.0",)),
     Environment(DUCKDB, ("duckdb==2.0.0",)),
     Environment(PLOT, ("matplotlib==3.11.2",)),  # for the pictures of growth.py
+    *readers.ENVIRONMENTS,
 )
 
 _CONFIG = ("--config", "config.json")
@@ -206,6 +210,7 @@ PEERS = (
         for name in (POLARS, DUCKDB)
         for form, title in (("csv", "CSV"), ("parquet", "Parquet"))
     ),
+    *readers.PEERS,
 )
 
 _AS_FAST_AS_A_LOOP = (
@@ -352,6 +357,7 @@ FLOW_CASES = (
         peers=("meltano invoke, until the tap starts",),
         goals=(Goal("cpu_s", 0.25),),
     ),
+    *readers.FLOW_CASES,
 )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import environments
 import files
+import values
 from cases import ROOT, SCRIPTS, WORK, Case
 from measure import CommandError, Sample, measure
 from peers import DLT, ENVIRONMENTS, FLOW
@@ -50,8 +51,13 @@ def make_environments(names: Iterable[str]) -> dict[str, str]:
     return problems
 
 
-def run(case: Case, path: Path, stdout: Path = Path(os.devnull)) -> Sample:
+def run(case: Case, path: Path, stdout: Path | None = None) -> Sample:
     """Run one case once on the messages in `path`, in a new empty folder that stays until the next run.
+
+    Args:
+        case: what is run.
+        path: the messages.
+        stdout: where its records are to be looked at; without it nothing is.
 
     Raises:
         CommandError: it failed.
@@ -65,14 +71,17 @@ def run(case: Case, path: Path, stdout: Path = Path(os.devnull)) -> Sample:
     home = WORK / "home"
     home.mkdir(exist_ok=True)
     environ = environments.clean_environ(home, *folders)
+    stages = list(case.stages)
+    if stdout is not None:
+        stages[-1] += case.shown
     try:
         return measure(
             [
                 (shutil.which(executable, path=environ["PATH"]) or executable, *arguments)
-                for executable, *arguments in case.stages
+                for executable, *arguments in stages
             ],
             stdin=path if case.input == "messages" else Path(os.devnull),
-            stdout=stdout,
+            stdout=stdout or Path(os.devnull),
             cwd=RUN_FOLDER,
             env=environ,
             limit_s=LIMIT_S,
@@ -101,6 +110,10 @@ def check(case: Case, path: Path, records: int) -> None:
         number if number is None else number + case.added for number in _comments(path)
     ]:
         raise CommandError(f"did not add {case.added} to each 'comments'")
+    if case.compared:
+        found = values.first_difference(stdout, path, exactly=case.compared == "exactly")
+        if found:
+            raise CommandError(found)
 
 
 def _comments(path: Path) -> list[int | None]:
@@ -114,6 +127,9 @@ def _count(case: Case, stdout: Path) -> int:
     if case.output == "stdout":
         with stdout.open("rb") as lines:
             return sum(json.loads(line).get("type") == "RECORD" for line in lines)
+    if case.output == "lines":
+        with stdout.open("rb") as lines:
+            return sum(1 for _ in lines)
     found = sorted(
         path for path in RUN_FOLDER.rglob(case.counted or f"*.{case.output}") if not path.is_symlink()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -26,11 +27,17 @@ FORMATS: dict[str, FileFormat] = {
 DESCRIPTOR = "datapackage.json"
 GLOB = frozenset("*?[")
 _PACKED = ".gz"
+_PROTOCOL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def is_url(word: str) -> bool:
     """Whether it is the address of a server."""
     return word.lower().startswith(("http://", "https://"))
+
+
+def is_store(word: str) -> bool:
+    """Whether it is an address in an object store, or of another kind that fsspec knows: `s3://bucket/logs/*.csv`."""
+    return _PROTOCOL.match(word) is not None and not is_url(word)
 
 
 def format_of(path: str) -> tuple[FileFormat | None, bool]:
@@ -43,7 +50,7 @@ def format_of(path: str) -> tuple[FileFormat | None, bool]:
 
 def is_place(word: str) -> bool:
     """Whether a word that stands where a tap may means data: by its form, or as it is a folder that is there."""
-    if is_url(word) or word.endswith("/") or GLOB & set(word):
+    if is_url(word) or is_store(word) or word.endswith("/") or GLOB & set(word):
         return True
     if format_of(word)[0] is not None or word.lower().endswith(".zip"):
         return True

@@ -32,6 +32,7 @@ GROUND = {"dataplaces", "errors", "files", "locks", "nearnames", "wording"}
 # The modules by which others enter the room of packages; those behind them may change.
 FRONT = {
     "datapackage.formerpackage",  # what a package that is there keeps of the runs before
+    "datapackage.owndescriptor",  # what a person says of a package
     "datapackage.partitionby",  # what a person writes of the files that rows are spread over
     "datapackage.plaincsv",  # batches into CSV files without a package
     "datapackage.sdktap",  # a bundled tap's command line and settings
@@ -42,7 +43,10 @@ FRONT = {
 }
 
 # The modules by which connectors enter the room of reading.
-READING = {"reading.newerthan", "reading.readsettings", "reading.source"}
+READING = {"reading.newerthan", "reading.newfiles", "reading.readsettings", "reading.source"}
+
+# The modules by which connectors enter the room of checks.
+CHECKS = {"checks.contractchoice", "checks.contractsink"}
 
 # Libraries that take long to load, and the rooms that may import them. Those without a room come with others, or would
 # be at hand; each is a second or a hundred megabytes that Flow has no need of.
@@ -50,6 +54,7 @@ HEAVY: dict[str, set[str]] = {
     "dask": set(),
     "duckdb": set(),
     "frictionless": {"datapackage"},
+    "fsspec": {"reading"},
     "jinja2": {"looking"},
     "jsonschema": set(),
     "numpy": {"tabular", "datapackage", "checks", "looking"},

@@ -14,6 +14,7 @@ import pytest
 from command import Command
 from projects import write_project
 from rooms import (
+    CHECKS,
     FLOOR,
     FRONT,
     GROUND,
@@ -127,7 +128,7 @@ def test_a_front_module_has_something_of_its_own(module: str) -> None:
 
 
 def test_connectors_use_the_ground_the_protocol_batches_and_that_front() -> None:
-    allowed = FRONT | GROUND | {"tabular.batch"} | READING
+    allowed = FRONT | GROUND | {"tabular.batch"} | READING | CHECKS
     wrong = [
         f"{file.relative_to(PACKAGE.parent)}:{line} imports {inner}"
         for file in _sources("taps", "targets")

@@ -1,23 +1,19 @@
 """A SCHEMA that changed between two runs: what is other in it, and what a contract makes of that.
 
-Nothing here reads or writes data. What a writer does with a decision:
-
-- `evolve`: the columns become what either SCHEMA allows;
-- `freeze`: a column more, or one that allows more, is refused;
-- `discard-row`: rows with a value that the former SCHEMA does not allow are left out;
-- `discard-value`: such values become null.
+Nothing here reads or writes data.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from flow_singer.checks.cellvalues import Mask
+from flow_singer.checks.contractchoice import Contract
 from flow_singer.checks.schemarules import value_finds
 from flow_singer.errors import DataError
 from flow_singer.singer.references import resolve
@@ -25,8 +21,6 @@ from flow_singer.singer.schema import Property, StreamSchema
 from flow_singer.tabular.batch import Batch, Column, json_texts
 from flow_singer.wording import count_of
 
-Contract = Literal["evolve", "freeze", "discard-row", "discard-value"]
-CONTRACTS = ("evolve", "freeze", "discard-row", "discard-value")
 ChangeKind = Literal["added", "removed", "widened", "narrowed", "changed"]
 
 _WORDS_OF_NO_RULE = frozenset(
@@ -100,23 +94,34 @@ def hold_to(contract: Contract, stream: str, changes: Sequence[ColumnChange]) ->
     """Refuse changes that a contract does not allow.
 
     Raises:
-        DataError: it is `freeze`, and values may come that were not allowed before; names the columns.
+        DataError: it is `freeze`, and a column is gone, or values may come that were not allowed before; names the
+            columns.
     """
-    breaking = [one for one in changes if one.breaks]
-    if contract != "freeze" or not breaking:
-        return
-    said = "; ".join(one.sentence() for one in breaking[:_SHOWN])
-    more = f"; and {count_of(len(breaking) - _SHOWN, 'column')} more" if len(breaking) > _SHOWN else ""
-    raise DataError(
-        f"The SCHEMA of stream '{stream}' is other than that of what is there: {said}{more}.",
-        "Its contract is freeze. Let it evolve, leave such rows or values out, or select what was there before.",
-    )
+    breaking = [one for one in changes if one.breaks or one.kind == "removed"]
+    if contract == "freeze" and breaking:
+        raise DataError(
+            f"The SCHEMA of stream '{stream}' is other than that of what is there: {sentences(breaking)}.",
+            FROZEN,
+        )
+
+
+FROZEN = (
+    "Its contract is freeze. Let it evolve, leave such rows or values out, or select what was there before."
+)
+"""What to do about a SCHEMA that may not change."""
+
+
+def sentences(changes: Sequence[ColumnChange]) -> str:
+    """The first changes in words, and how many there are beside."""
+    said = "; ".join(one.sentence() for one in changes[:_SHOWN])
+    more = f"; and {count_of(len(changes) - _SHOWN, 'column')} more" if len(changes) > _SHOWN else ""
+    return said + more
 
 
 _SHOWN = 5
 
 
-def misfits(batch: Batch, before: StreamSchema) -> dict[str, Mask]:
+def misfits(batch: Batch, before: StreamSchema, names: Collection[str] | None = None) -> dict[str, Mask]:
     """Per column, the cells that a former SCHEMA does not allow; columns without such are left out.
 
     A column that it does not have allows nothing but null. Whether a key may be missing is not looked at.
@@ -124,10 +129,11 @@ def misfits(batch: Batch, before: StreamSchema) -> dict[str, Mask]:
     Args:
         batch: n records under a newer SCHEMA.
         before: the former one.
+        names: the columns to look at; None for all.
     """
     found = {}
     for name, column in {**batch.columns, **batch.undeclared}.items():
-        if column.values.null_count == batch.count:
+        if column.values.null_count == batch.count or (names is not None and name not in names):
             continue
         texts = Column(json_texts(column), as_json=True)
         valid = ~np.asarray(texts.values.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
@@ -149,8 +155,8 @@ def misfits(batch: Batch, before: StreamSchema) -> dict[str, Mask]:
 
 def _covers(wide: Property, wide_root: Mapping[str, Any], narrow: Property, root: Mapping[str, Any]) -> bool:
     """Whether each value that `narrow` allows is allowed by `wide`, as far as that can be told."""
-    first = {k: v for k, v in resolve(wide.json_schema, wide_root).items() if k not in _WORDS_OF_NO_RULE}
-    second = {k: v for k, v in resolve(narrow.json_schema, root).items() if k not in _WORDS_OF_NO_RULE}
+    first = _rules_of(resolve(wide.json_schema, wide_root))
+    second = _rules_of(resolve(narrow.json_schema, root))
     if _same(first, second) and _same_root(wide_root, root):
         return True
     if narrow.nullable and not wide.nullable:
@@ -167,7 +173,40 @@ def _covers(wide: Property, wide_root: Mapping[str, Any], narrow: Property, root
 
 
 def _same_root(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    return all(first.get(word) == second.get(word) for word in ("definitions", "$defs"))
+    return all(
+        _same(_rules_of_each(first, word), _rules_of_each(second, word)) for word in ("definitions", "$defs")
+    )
+
+
+def _rules_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema without the words that allow and forbid nothing, at any depth."""
+    made: dict[str, Any] = {}
+    for word, value in schema.items():
+        if word in _WORDS_OF_NO_RULE:
+            continue
+        if word in _OF_NAMES and isinstance(value, Mapping):
+            made[word] = _rules_of_each(schema, word)
+        elif word in _OF_SCHEMAS and isinstance(value, Mapping):
+            made[word] = _rules_of(value)
+        elif word in _OF_SCHEMAS and isinstance(value, list):
+            made[word] = [_rules_of(one) if isinstance(one, Mapping) else one for one in value]
+        else:
+            made[word] = value
+    return made
+
+
+def _rules_of_each(schema: Mapping[str, Any], word: str) -> Any:
+    """The same of each schema that stands by a name under a word."""
+    value = schema.get(word)
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _rules_of(one) if isinstance(one, Mapping) else one for name, one in value.items()}
+
+
+_OF_NAMES = frozenset({"properties", "patternProperties", "definitions", "$defs", "dependentSchemas"})
+_OF_SCHEMAS = frozenset(
+    "items prefixItems additionalItems additionalProperties contains not if then else anyOf oneOf allOf".split()  # noqa: SIM905
+)
 
 
 def _has_type(types: frozenset[str], name: str) -> bool:

@@ -41,6 +41,19 @@ partition_by = click.option(
     metavar="COLUMN[:UNIT]|run",
     help="Spread the rows of a Data Package's streams over files: created_at:month.",
 )
+contract = click.option(
+    "--contract",
+    type=click.Choice(["evolve", "freeze", "discard-row", "discard-value"]),
+    help="What becomes of a SCHEMA that is other than that in the Data Package. [default: evolve, or contract: of "
+    "the tap]",
+)
+descriptor = click.option(
+    "--descriptor",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_file,
+    metavar="FILE",
+    help="A datapackage.json or Table Schema of your own, laid over the one of the Data Package.",
+)
 on_incomplete = click.option(
     "--on-incomplete",
     type=click.Choice(["commit", "abort"]),

@@ -58,6 +58,8 @@ class PipelineOptions:
     expect: Path | None = None
     write_mode: str = "replace"
     partition_by: str | None = None
+    contract: str | None = None
+    descriptor: Path | None = None
 
     def grows(self, target: str) -> bool:
         """Whether the target is a package that is added to, and keeps the bookmark of its tap."""
@@ -126,7 +128,16 @@ def _refuse_idle_options(
         refuse_idle(_idle_with_target(targets[0], pipeline))
     if not folders:
         why = "has no use here: there is no Data Package (a folder that ends in /)."
-        refuse_idle([Idle(name, why) for name in ("form", "csv_null", "write_mode", "partition_by", "check")])
+        options_of_packages = (
+            "form",
+            "csv_null",
+            "write_mode",
+            "partition_by",
+            "contract",
+            "descriptor",
+            "check",
+        )
+        refuse_idle([Idle(name, why) for name in options_of_packages])
     if pipeline.partition_by is not None:
         PartitionBy.parse(pipeline.partition_by)  # before a tap begins
     if not plugins:
@@ -302,6 +313,7 @@ def make_stages(
             load += _option("--csv-null", pipeline.csv_null) + ["--check"] * pipeline.check
             load += _option("--write-mode", pipeline.write_mode if grows else None)
             load += _option("--partition-by", pipeline.partition_by)
+            load += _option("--contract", pipeline.contract) + _option("--descriptor", pipeline.descriptor)
         if _sets_aside(workspace, target):
             load += _rejecting(pipeline)
         load += _option("--state-id", bookmark) + ["--force"] * (pipeline.force and not is_folder(target))

@@ -20,6 +20,7 @@ from flow_singer.cli._summary import tell_bookmark, tell_rejects, tell_summary
 from flow_singer.errors import EXIT_OK, EXIT_REJECTS, ConfigError
 
 if TYPE_CHECKING:
+    from flow_singer.checks.contractchoice import Contract
     from flow_singer.datapackage.formerpackage import WriteMode
     from flow_singer.datapackage.writer import FormatName
     from flow_singer.singer.marks import Header
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 @_options.csv_null
 @_options.write_mode
 @_options.partition_by
+@_options.contract
+@_options.descriptor
 @_options.reject
 @_options.max_rejects
 @_options.nan
@@ -69,6 +72,8 @@ def command(
     csv_null: str | None,
     write_mode: str,
     partition_by: str | None,
+    contract: str | None,
+    descriptor: Path | None,
     reject: Path | None,
     max_rejects: int | None,
     nan: str,
@@ -105,7 +110,16 @@ def command(
         refuse_other_kind(cli.workspace, target, "loaders")
         why = f"is for a Data Package (a folder that ends in /), and {target} is a target."
         refuse_idle(
-            Idle(option, why) for option in ("form", "csv_null", "write_mode", "partition_by", "check")
+            Idle(option, why)
+            for option in (
+                "form",
+                "csv_null",
+                "write_mode",
+                "partition_by",
+                "contract",
+                "descriptor",
+                "check",
+            )
         )
     options = LoadOptions(
         on_incomplete=on_incomplete,
@@ -140,6 +154,8 @@ def command(
                 check,
                 cast("WriteMode", write_mode),
                 partition_by,
+                cast("Contract | None", contract),
+                descriptor,
             ),
             source=0,
             show=said.show,

@@ -98,6 +98,8 @@ if TYPE_CHECKING:
 @_options.csv_null
 @_options.write_mode
 @_options.partition_by
+@_options.contract
+@_options.descriptor
 @_options.check
 @click.option("--plain", is_flag=True, help="No marks in the output.")
 @click.pass_obj
@@ -126,6 +128,8 @@ def command(
     csv_null: str | None,
     write_mode: str,
     partition_by: str | None,
+    contract: str | None,
+    descriptor: Path | None,
     check: bool,
     plain: bool,
 ) -> int:
@@ -191,6 +195,8 @@ def command(
             expect,
             write_mode,
             partition_by,
+            contract,
+            descriptor,
         )
         return run_pipelines(cli, words, replace(options, state_id=state_id), pipeline)
     from flow_singer.cli._pipeline import idle_without_files
@@ -264,6 +270,8 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
             "csv_null",
             "write_mode",
             "partition_by",
+            "contract",
+            "descriptor",
             "check",
         )
     )

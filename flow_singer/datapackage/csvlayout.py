@@ -1,6 +1,6 @@
 r"""CSV: `\r\n` at the end of rows, quotes where they are needed, UTF-8 without a mark.
 
-A null is an empty cell and an empty text is `""`. PostgreSQL (COPY) tells the two apart, DuckDB with
+A null is an empty cell and an empty text is `""`. PostgreSQL (COPY) and polars tell the two apart, DuckDB with
 `allow_quoted_nulls = false` only, pandas, spreadsheets and Table Schema do not: where one column holds both,
 say so, or write nulls as `\N`.
 

@@ -14,11 +14,18 @@ from typing import Any
 
 import msgspec
 
+import flow_singer
 from flow_singer.datapackage.formats import Format
-from flow_singer.datapackage.formerpackage import PARTS_PROPERTY, RUN_PROPERTY, STATE_PROPERTY
+from flow_singer.datapackage.formerpackage import (
+    ABSENT_PROPERTY,
+    PARTS_PROPERTY,
+    RUN_PROPERTY,
+    STATE_PROPERTY,
+)
 from flow_singer.datapackage.partitionby import PARTITION_PROPERTY
 from flow_singer.datapackage.streamtable import StreamTable
 from flow_singer.datapackage.tablecolumn import TableColumn
+from flow_singer.dataplaces import is_url
 from flow_singer.singer.fields import field_of
 from flow_singer.singer.schema import StreamSchema
 
@@ -46,8 +53,8 @@ def package_descriptor(
     """
     made: dict[str, Any] = {"$schema": PROFILE, "name": name, "created": created}
     if "tap" in run:
-        made["sources"] = [{"title": run["tap"]}]
-    made[RUN_PROPERTY] = dict(run)
+        made["sources"] = [_source(run["tap"])]
+    made[RUN_PROPERTY] = _provenance(run)
     if states:
         made[STATE_PROPERTY] = {id_: msgspec.Raw(value) for id_, value in states.items()}
     made["resources"] = list(resources)
@@ -72,14 +79,22 @@ def grown_descriptor(
     if "tap" in run:
         sources = [one for one in former.get("sources") or [] if isinstance(one, Mapping)]
         if run["tap"] not in {one.get("title") for one in sources}:
-            made["sources"] = [*sources, {"title": run["tap"]}]
-    made[RUN_PROPERTY] = dict(run)
+            made["sources"] = [*sources, _source(run["tap"])]
+    made[RUN_PROPERTY] = _provenance(run)
     made.pop(STATE_PROPERTY, None)
     made.pop("resources", None)
     if states:
         made[STATE_PROPERTY] = {id_: msgspec.Raw(value) for id_, value in states.items()}
     made["resources"] = list(resources)
     return made
+
+
+def _source(tap: str) -> dict[str, str]:
+    return {"title": tap, "path": tap} if is_url(tap) else {"title": tap}
+
+
+def _provenance(run: Mapping[str, str]) -> dict[str, str]:
+    return {**run, "flow": flow_singer.__version__}
 
 
 def resource_descriptor(
@@ -176,6 +191,8 @@ def _field(
         made[STORED_TYPE] = column.stored_type
     if not column.declared:
         made["flow:declared"] = False
+    elif one.name not in schema.properties:
+        made[ABSENT_PROPERTY] = True
     if form.kind == "csv" and csv_null is None and column.is_text and not column.nulls:
         made["missingValues"] = []  # every empty cell is an empty text
     return made

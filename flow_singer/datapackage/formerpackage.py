@@ -12,13 +12,14 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from flow_singer.dataplaces import DESCRIPTOR
-from flow_singer.errors import BusyError, ConfigError
+from flow_singer.errors import BusyError, ConfigError, MessageError
 from flow_singer.files import replaced_folder
+from flow_singer.singer.schema import StreamSchema
 from flow_singer.state.documents import deep_merge, is_empty
 
 WriteMode = Literal["replace", "append", "upsert"]
@@ -33,6 +34,22 @@ STATE_PROPERTY = "flow:state"
 PARTS_PROPERTY = "flow:parts"
 """What is known of each file of a resource that has several, or has partitions: `path`, `bytes`, `hash`, `rows`, and
 its `partition`."""
+
+
+ABSENT_PROPERTY = "flow:absent"
+"""Marks a field that the SCHEMA of the last run did not have."""
+
+
+class FormerSchema(NamedTuple):
+    """What a stream in a package holds.
+
+    Attributes:
+        schema: its SCHEMA, with the columns that no SCHEMA declared as such of any type.
+        absent: the columns that the SCHEMA of the last run did not have.
+    """
+
+    schema: StreamSchema
+    absent: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,35 @@ class FormerPackage:
         """Its resources."""
         found = self.descriptor.get("resources")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    def schema_of(self, stream: str) -> FormerSchema | None:
+        """The SCHEMA of a stream as it is there; None where it is not, or bears none."""
+        resource = self.resource_of(stream)
+        json_schema = None if resource is None else resource.get("flow:jsonSchema")
+        if resource is None or not isinstance(json_schema, dict):
+            return None
+        fields = [
+            one for one in dict(resource.get("schema") or {}).get("fields") or [] if isinstance(one, dict)
+        ]
+        undeclared: dict[str, Any] = {
+            _property_of(one): {} for one in fields if one.get("flow:declared") is False
+        }
+        message = {
+            "type": "SCHEMA",
+            "stream": stream,
+            "schema": {**json_schema, "properties": {**json_schema.get("properties", {}), **undeclared}},
+            "key_properties": resource.get("flow:keyProperties") or [],
+        }
+        absent = (
+            frozenset(_property_of(one) for one in fields if one.get(ABSENT_PROPERTY)) | undeclared.keys()
+        )
+        try:
+            return FormerSchema(StreamSchema(message), absent)
+        except MessageError as exc:
+            raise ConfigError(
+                f"The descriptor of {self.path} has no SCHEMA of stream '{stream}' that can be read: {exc.message}",
+                "Correct it, or write the package anew: --write-mode replace into another folder.",
+            ) from exc
 
     def resource_of(self, stream: str) -> dict[str, Any] | None:
         """The resource of a stream; None where it has none."""
@@ -146,6 +192,10 @@ def paths_of(resource: Mapping[str, Any]) -> list[str]:
     path = resource.get("path")
     paths = path if isinstance(path, list) else [path]
     return [one for one in paths if isinstance(one, str)]
+
+
+def _property_of(field: Mapping[str, Any]) -> str:
+    return str(field.get("flow:property", field.get("name")))
 
 
 def _descriptor_at(path: Path) -> bytes | None:

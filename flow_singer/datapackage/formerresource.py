@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flow_singer.datapackage.descriptor import STORED_TYPE
-from flow_singer.datapackage.formerpackage import PARTS_PROPERTY, paths_of
+from flow_singer.datapackage.formerpackage import ABSENT_PROPERTY, PARTS_PROPERTY, paths_of
 from flow_singer.datapackage.tablecolumn import TableColumn
 
 _OF_THE_FILES = frozenset({"path", "bytes", "hash", "rows", PARTS_PROPERTY})
@@ -111,8 +111,28 @@ def extras_of(old: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
+def schema_with_extras(old: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """The new Table Schema of a resource, with what somebody has written into the one before beside what Flow writes."""
+    before, schema = dict(old.get("schema", {})), dict(made["schema"])
+    by_name = {str(one["name"]): one for one in _fields(old)}
+    schema["fields"] = [
+        {
+            **one,
+            **{k: v for k, v in by_name.get(one["name"], {}).items() if k in _DESCRIBING and k not in one},
+        }
+        for one in schema["fields"]
+    ]
+    return {**{k: v for k, v in before.items() if k in _DESCRIBING | _OF_ROWS}, **schema}
+
+
+_DESCRIBING = frozenset({"title", "description", "example", "examples", "rdfType", "unit", "categories"})
+_OF_ROWS = frozenset({"foreignKeys", "uniqueKeys"})
+
+
 def _field_of_both(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     made = {**old, **new}
+    if ABSENT_PROPERTY not in new:
+        made.pop(ABSENT_PROPERTY, None)
     if old["type"] != new["type"] or not _is_required(old) or not _is_required(new):
         made["constraints"] = {
             key: value for key, value in dict(new.get("constraints", {})).items() if key != "required"

@@ -21,6 +21,7 @@ from flow_singer.datapackage.formerresource import (
     extras_of,
     is_alike,
     renamed,
+    schema_with_extras,
     stored_types,
 )
 from flow_singer.datapackage.names import column_name, slug, with_digest
@@ -140,7 +141,7 @@ class Joiner:
             form=self._form,
             csv_null=self._csv_null,
         )
-        return {**made, **extras_of(old, made)}
+        return {**made, **extras_of(old, made), "schema": schema_with_extras(old, made)}
 
     def _rewritten(self, former: FormerPackage, old: Mapping[str, Any], new: NewRows) -> StreamTable:
         """The former rows and the new ones, written anew."""

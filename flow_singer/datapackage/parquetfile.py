@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from flow_singer.datapackage.behind import Behind
 from flow_singer.datapackage.fitting import casts
-from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, parquet_types
+from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, for_pandas, parquet_types
 from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
 from flow_singer.datapackage.textcells import plain_texts
 from flow_singer.datapackage.waitingcolumns import WaitingColumns
@@ -90,7 +90,7 @@ class ParquetFile:
             The type of each column, by its name.
         """
         chosen = self._choose(names, properties)
-        schema = pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)])
+        schema = for_pandas(pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)]))
         paths = [self.path] if split is None else split.paths
         for first in range(0, len(paths), OPEN_FILES):
             self._write(paths[first : first + OPEN_FILES], first, split, schema, properties, chosen, keep)

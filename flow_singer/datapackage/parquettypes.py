@@ -21,10 +21,12 @@ not depend on the values, so that two files whose values do not fit get the same
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from flow_singer import __version__
 from flow_singer.singer.digits import Digits
 from flow_singer.singer.schema import Property
 from flow_singer.tabular.textarrays import TEXT
@@ -72,6 +74,43 @@ def parquet_types(one: Property) -> list[ParquetType]:
             return [_TEXT]
         case "json":
             return [_JSON]
+
+
+def for_pandas(schema: pa.Schema) -> pa.Schema:
+    """The schema, saying of which dtypes a frame is made, which readers without pandas pass over.
+
+    Unless a file says so, pandas, and whoever reads through it, makes floats of integers beside a null: one past
+    2^53 changes.
+
+    Source: pandas, "Storing pandas DataFrame objects in Apache Parquet format".
+    """
+    said = {
+        "index_columns": [],
+        "column_indexes": [],
+        "columns": [_column_for_pandas(one) for one in schema],
+        "creator": {"library": "flow-singer", "version": __version__},
+        "pandas_version": "2.3.1",  # whose form it is
+    }
+    return schema.with_metadata({b"pandas": json.dumps(said).encode()})
+
+
+def _column_for_pandas(one: pa.Field) -> dict[str, Any]:
+    kind, dtype, more = "unicode", "object", None
+    if one.type == pa.int64():
+        kind, dtype = "int64", "Int64"
+    elif one.type == pa.bool_():
+        kind, dtype = "bool", "boolean"
+    elif one.type == pa.float64():
+        kind, dtype = "float64", "float64"
+    elif one.type == pa.date32():
+        kind = "date"
+    elif pa.types.is_timestamp(one.type):
+        kind, dtype = ("datetimetz", "datetime64[us]") if one.type.tz else ("datetime", "datetime64[us]")
+        more = {"timezone": one.type.tz} if one.type.tz else None
+    elif pa.types.is_decimal(one.type):
+        kind, more = "decimal", {"precision": one.type.precision, "scale": one.type.scale}
+    names = {"name": one.name, "field_name": one.name}
+    return {**names, "pandas_type": kind, "numpy_type": dtype, "metadata": more}
 
 
 def _decimal(scale: int) -> ParquetType:

@@ -64,18 +64,23 @@ def write_whole(block: bytes | memoryview) -> None:
         rest = rest[sys.stdout.buffer.write(rest) :]
 
 
-def run_tap(name: str, tap: Callable[[], type[Tap]]) -> None:
+def run_tap(name: str, tap: Callable[[], type[Tap]], *, has_columns: bool = False) -> None:
     """Run a tap's command line; an unusable setting, file or output ends it with one message.
 
     Args:
         name: the command's name.
         tap: imports the tap's class.
+        has_columns: whether it makes columns of Arrow, which would bring pandas with the first of them.
     """
     # Python ignores SIGPIPE and shows a traceback at the next write; as in any Unix filter, a reader that
     # has gone simply ends us.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if sys.stdout is None:
         sys.exit(f"{name}: standard output is closed, there is nowhere to write messages to.")
+    if has_columns:
+        from flow_singer.tabular.startup import arrow_without_pandas
+
+        arrow_without_pandas()
     try:
         tap().cli()
     except FlowError as exc:

@@ -90,6 +90,9 @@ _AS_SETTINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
     (re.compile(r"--(format|write-mode) ([a-z]+(?:\.gz)?)"), _setting_of),
     (re.compile(r"--csv-null"), "the setting csv_null"),
     (re.compile(r"--partition-by"), "the setting partition_by"),
+    (re.compile(r"Add --check, which"), 'Add "check": true, which'),
+    (re.compile(r"--descriptor"), "The setting descriptor"),
+    (re.compile(r"--contract ([a-z-]+)"), r'contract: "\1"'),
     (
         re.compile(r" If this is log output, run with --noise stderr; .*$"),
         " Others are set aside by the setting reject_file.",
@@ -192,6 +195,11 @@ class BatchTarget(Target):
                 )
             return None
         return RejectFile(Path(path), self.config.get("max_rejects"))
+
+    def set_aside(self, number: int, stream: str | None, line: bytes, error: FlowError) -> None:
+        """Put a record into the reject file; without one it is only told of."""
+        if self._rejects is not None:
+            self._rejects.add(number, stream, line, error)
 
     def _emit_state(self, value: bytes) -> None:
         """Print a STATE, once the rejects that it covers are on disk."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from flow_singer.datapackage.draft import Draft
 from flow_singer.datapackage.formats import FORMATS
 from flow_singer.datapackage.formerpackage import FormerPackage, StateMove, WriteMode, read_former
 from flow_singer.datapackage.names import slug
+from flow_singer.datapackage.owndescriptor import OwnDescriptor
 from flow_singer.datapackage.packagegrowth import (
     Joiner,
     NewRows,
@@ -26,10 +27,12 @@ from flow_singer.datapackage.packagegrowth import (
 )
 from flow_singer.datapackage.packageplace import Change, PackagePlace, write_durably
 from flow_singer.datapackage.partitionby import PartitionBy
+from flow_singer.datapackage.relations import related
 from flow_singer.datapackage.validation import check_package
 from flow_singer.dataplaces import DESCRIPTOR
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder
+from flow_singer.singer.foreignkeys import ForeignKey
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
@@ -69,10 +72,13 @@ class PackageWriter:
         run: what is known of the run: `id`, `tap`, `environment`; may be completed until it is published.
         partition_by: `COLUMN`, `COLUMN:UNIT` or `run`: the rows of a stream are spread over files; None for what the
             package that it adds to has, else one file for each stream.
+        own: what a person says of the package.
+        foreign_keys: what streams refer to, by stream, beside what their SCHEMAs say.
         notice: called with what a person should hear, for example that a value did not fit its type.
 
     Attributes:
-        former: the package that it adds to, as it was at first; None where there was none, or it is replaced.
+        standing: the package that stood there at first; None where there was none.
+        former: the same where it is added to; None where it is replaced.
 
     Raises:
         ConfigError: something else than a package of Flow's stands at `target`, or one of another format.
@@ -91,6 +97,8 @@ class PackageWriter:
         mode: WriteMode = "replace",
         run: Mapping[str, str] | None = None,
         partition_by: str | None = None,
+        own: OwnDescriptor | None = None,
+        foreign_keys: Mapping[str, Sequence[ForeignKey]] | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> None:
         if format not in {*FORMATS, None}:
@@ -102,14 +110,15 @@ class PackageWriter:
         self.run: dict[str, str] = dict(run or {})
         self.notices: list[str] = []
         self._mode, self._notice = mode, notice
-        self.former: FormerPackage | None = None
+        self._own, self._foreign_keys = own, foreign_keys or {}
+        self.standing: FormerPackage | None = None
         self._created = datetime.now(UTC)
         by = None if partition_by is None else PartitionBy.parse(partition_by)
         self._done = False
         with self._writing():
             self._place.prepare()
-            if mode != "replace":
-                self.former = read_former(self.path)
+            self.standing = read_former(self.path)
+            self.former = None if mode == "replace" else self.standing
             found = None if self.former is None else former_format(self.former)
             own_format, own_null = found or ("csv", None)
             self._format = FORMATS[format or own_format]
@@ -193,7 +202,7 @@ class PackageWriter:
         with self._writing():
             new = self._draft.finish()
             if new:
-                write_durably(self.partial / DESCRIPTOR, self._text(new, {}))
+                write_durably(self.partial / DESCRIPTOR, self._text(new, {}, whole=self.former is None))
             fsync_folder(self.partial / "data")
             if check and new:
                 check_package(self.partial)
@@ -223,28 +232,36 @@ class PackageWriter:
                 text = self._text(new, states)
                 return Change(text, (), ())
             growth = joiner.join(former, new)
-            text = _text(grown_descriptor(former.descriptor, self.run, growth.resources, states))
+            resources = related(growth.resources, self._foreign_keys)
+            text = self._as_text(grown_descriptor(former.descriptor, self.run, resources, states))
             return Change(text, growth.added, growth.gone)
 
         self._place.grow(self.partial, change)
         return text
 
-    def _text(self, new: list[NewRows], states: Mapping[str, bytes]) -> bytes:
-        """The descriptor of what came alone."""
+    def _text(self, new: list[NewRows], states: Mapping[str, bytes], *, whole: bool = True) -> bytes:
+        """The descriptor of what came alone; `whole` where it is to be that of the package."""
         if not new:
             raise DataError(
                 f"No stream came, so there is no package to write at {self.path}.",
                 "A Data Package has at least one stream; is anything selected in the tap?",
             )
-        return _text(
+        resources = [one.resource for one in new]
+        return self._as_text(
             package_descriptor(
                 name=slug(self.path.stem if self._place.is_zip else self.path.name, default="package"),
                 created=self._created.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 run=self.run,
-                resources=[one.resource for one in new],
+                resources=related(resources, self._foreign_keys) if whole else resources,
                 states=states,
-            )
+            ),
+            whole=whole,
         )
+
+    def _as_text(self, descriptor: dict[str, Any], *, whole: bool = True) -> bytes:
+        if self._own is not None:
+            descriptor = self._own.laid_over(descriptor, whole=whole)
+        return msgspec.json.format(msgspec.json.encode(descriptor), indent=2) + b"\n"
 
     def abandon(self) -> None:
         """Publish nothing; what was written stays beside, as `.NAME.partial-PID`, unless there is none."""
@@ -271,7 +288,3 @@ class PackageWriter:
                 f"({exc.filename or self.partial}).",
                 "Check free space and permissions; what was there before is untouched.",
             ) from exc
-
-
-def _text(descriptor: dict[str, Any]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(descriptor), indent=2) + b"\n"

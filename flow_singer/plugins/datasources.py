@@ -6,7 +6,7 @@ import glob
 import os
 from pathlib import Path
 
-from flow_singer.dataplaces import DESCRIPTOR, GLOB, format_of, is_place, is_url
+from flow_singer.dataplaces import DESCRIPTOR, GLOB, format_of, is_place, is_store, is_url
 from flow_singer.errors import ConfigError
 from flow_singer.nearnames import did_you_mean, near_names
 
@@ -30,12 +30,12 @@ def _is_program(word: str) -> bool:
 
 
 def check_data(word: str) -> None:
-    """Make sure that something is there, before anything is started for it.
+    """Make sure that something is there, before anything is started for it; of addresses, whoever reads them does.
 
     Raises:
         ConfigError: nothing is there.
     """
-    if is_url(word) or os.path.isfile(word):
+    if is_url(word) or is_store(word) or os.path.isfile(word):
         return
     if os.path.isdir(word):
         if not os.path.isfile(os.path.join(word, DESCRIPTOR)) and not _has_data(Path(word)):

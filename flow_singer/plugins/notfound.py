@@ -111,7 +111,9 @@ def _something_else(name: str, kind: str, project: Project | None) -> ConfigErro
         )
     if os.path.isdir(name):
         hint = "A pipeline begins with a tap: flow run TAP [FILE.py ...] TARGET"
-        if kind == "loaders":
+        if kind == "extractors":
+            hint = f"To read the data in it, end it with a slash: {name}/"
+        elif kind == "loaders":
             hint = f"To write a Data Package into it, end it with a slash: {name.rstrip('/')}/"
         return ConfigError(f"{name!r} is a folder, {belongs}", hint)
     if os.path.isfile(f"{name}.py"):

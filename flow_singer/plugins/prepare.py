@@ -104,7 +104,7 @@ def prepare(
                 "Leave one of them out.",
             )
         own = {**own, "path": found.data}
-    plugin = found.plugin or unlisted_plugin(kind, found.own_name)
+    plugin = found.plugin or _of_every_path(project, found) or unlisted_plugin(kind, found.own_name)
     settings = resolve(place, plugin, upstream=upstream)
     if project is not None:
         ensure_environment(project, found, settings=settings, progress=logger.info)
@@ -129,6 +129,14 @@ def prepare(
         file,
         settings,
     )
+
+
+def _of_every_path(project: Project | None, found: FoundPlugin) -> Plugin | None:
+    """The entry of the tap that reads data, where it names no path: what it says holds for each that is typed."""
+    if project is None or found.data is None:
+        return None
+    plugin = project.plugin("extractors", found.own_name)
+    return None if plugin is None or "path" in resolve(project, plugin).config else plugin
 
 
 def upstream_settings(name: str, project: Project, environ: Mapping[str, str]) -> PluginSettings:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PREFIX = "flow-run-"
+_NOT_PLAIN = re.compile(r"[^\w.-]+")
+_MOST_OF_NAME = 60
 _NEW_S = 60.0  # a folder this young may not have its lock yet
 _REMOVING_S = 2.0  # how long a run may clear up after others before it begins
 
@@ -111,6 +114,8 @@ def _remove_orphan(folder: Path) -> None:
 def write_config(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
     """Write a plugin's config into a file that only its owner can read (0600), and return its path.
 
+    Where data stand for a tap, its name is their path: of that, only what is a plain file name is taken.
+
     Raises:
         ConfigError: a value has no JSON form; names its key, not the value. Or there is no room.
     """
@@ -122,7 +127,7 @@ def write_config(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
                 f"Setting {key!r} of {name} has no JSON form.",
                 "Write it as text, a number, a list or a mapping.",
             ) from exc
-    path = folder / f"{name}.config.json"
+    path = folder / f"{_NOT_PLAIN.sub('-', name)[-_MOST_OF_NAME:]}.config.json"
     try:
         write_private(path, json.dumps(config, indent=2).encode("ascii"))  # a lone surrogate has no UTF-8
     except OSError as exc:

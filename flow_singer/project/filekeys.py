@@ -29,7 +29,7 @@ EXTRAS = {
     "loaders": frozenset({"dialect", "target_schema", "log_parser"}),
     "mappers": frozenset({"mappings", "log_parser"}),
 }
-FLOW_KEYS = {"extractors": frozenset({"expect"})}
+FLOW_KEYS = {"extractors": frozenset({"contract", "expect"})}
 """Keys that Flow alone reads, as they are written. To Meltano they are extras of no meaning."""
 _FOR_TAPS = {
     **dict.fromkeys(("taps", "tap", "extractors", "sources"), "extractors"),

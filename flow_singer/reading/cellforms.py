@@ -73,6 +73,9 @@ def _numbers() -> Iterator[tuple[str, Form]]:
             made["groupChar"] = group
         pattern = rf"^-?({whole})({re.escape(decimal)}\d+)?{'' if told else exponent}$"
         yield number_form(decimal, group), Form(pattern, made, told, decimal=decimal, group=group)
+    pattern = rf"^-?((0|[1-9]\d*)(\.\d+)?|\.\d+){exponent}$"
+    made = {"type": "number", "format": "default"}  # says that a cell is not as JSON has it
+    yield "number .5", Form(pattern, made, "numbers without a zero before the point", decimal=".")
 
 
 def number_form(decimal: str, group: str = "") -> str:

@@ -39,6 +39,7 @@ _SAYS_OF = {
     "null_values": ("csv", "xlsx"),
     "encoding": ("csv", "json", "jsonl"),
     "sheet": ("xlsx",),
+    "sample_rows": ("csv", "json", "jsonl"),
 }
 """The formats that a setting is for."""
 

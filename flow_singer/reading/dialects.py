@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from flow_singer.errors import ConfigError, DataError
+from flow_singer.reading.csvrows import DELIMITERS, shown_delimiter
 from flow_singer.reading.encodings import opened
 from flow_singer.reading.headers import NumberedRow, find_header, usual
 from flow_singer.reading.readsettings import ReadSettings
 
-_DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_CHARACTERS = 1 << 18
 _JSON = re.compile(r'\s*(\{\s*"[^"\n]*"\s*:|\[\s*\{\s*")')
 _SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?\r?\n')
-_SHOWN = {"\t": "a tab"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def find_dialect(
         raise DataError(f"{title} is empty.", "Get the file again.")
     header = find_header(rows, settings, title, notice)
     if settings.delimiter is None and not own and delimiter != "," and not has_tabs:
-        notice(f"{title}: its cells are divided by {_SHOWN.get(delimiter, delimiter)}.")
+        notice(f"{title}: its cells are divided by {shown_delimiter(delimiter)}.")
     return replace(found, skip_lines=header.skip_lines, names=header.names)
 
 
@@ -174,7 +173,7 @@ def _delimiter(text: str, *, tabs: bool) -> str:
     if tabs:
         return "\t"
     scores = {}
-    for one in _DELIMITERS:
+    for one in DELIMITERS:
         widths = [len(row) for _, row in _rows(text, FoundDialect(one, 0, []))]
         width = usual(widths)
         if width > 1:

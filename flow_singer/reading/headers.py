@@ -13,7 +13,7 @@ from flow_singer.wording import count_of
 
 _MOST_ABOVE = 20
 """Rows that may stand above a header."""
-_NUMBER = re.compile(r"[+-]?\d[\d.,]*([eE][+-]?\d+)?%?")
+_NUMBER = re.compile(r"[+-]?\.?\d[\d.,]*([eE][+-]?\d+)?%?")
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?")
 _LIKE = 100
 """So many rows show what is in a column."""
@@ -77,6 +77,8 @@ def find_header(rows: Sequence[NumberedRow], settings: ReadSettings, title: str,
             )
             return Header(rows[at - 1].line if at else 0, _numbered(len(rows[at].cells)))
     header = list(rows[at].cells)
+    if _ends_empty(header, width):
+        header.pop()
     if len(header) == width - 1 and _all_end_empty(rows[at + 1 :], width):
         header.append("")
     return Header(rows[at].line, unique_names(header, title, notice))
@@ -96,7 +98,12 @@ def _place(rows: Sequence[NumberedRow], width: int, title: str) -> int:
     """The header: the first row that is as wide as most and not a comment."""
     start = _behind_comments(rows, width)
     places = range(start, min(start + _MOST_ABOVE + 1, len(rows)))
-    wide = [at for at in places if len(rows[at].cells) == width and (_filled(rows[at]) > 1 or width == 1)]
+    wide = [
+        at
+        for at in places
+        if len(rows[at].cells) == width
+        and (_filled(rows[at]) > 1 or width == 1 or _leaves_first_unnamed(rows, at))
+    ]
     if not wide:
         return start
     at = wide[0]
@@ -105,6 +112,8 @@ def _place(rows: Sequence[NumberedRow], width: int, title: str) -> int:
         if full != at and _names_values(rows, full, width):
             return full
     before = rows[at - 1].cells if at > start else []
+    if _ends_empty(before, width) and all(map(str.strip, before[:-1])) and not any(map(_is_value, before)):
+        return at - 1
     if len(before) == width - 1 and all(map(str.strip, before)) and not any(map(_is_value, before)):
         if _all_end_empty(rows[at:], width):
             return at - 1
@@ -114,6 +123,19 @@ def _place(rows: Sequence[NumberedRow], width: int, title: str) -> int:
                 "Name the missing column in the file; or leave the header out: 'header_row': 0 and 'on_error': 'skip'.",
             )
     return at
+
+
+def _ends_empty(header: Sequence[str], width: int) -> bool:
+    """Whether there is a delimiter more behind a header than behind the rows of a file, and nothing behind it."""
+    return len(header) == width + 1 and not header[-1].strip()
+
+
+def _leaves_first_unnamed(rows: Sequence[NumberedRow], at: int) -> bool:
+    """Whether a row names the second of two columns, above rows of data: R writes the names of a vector's values so."""
+    first, *others = rows[at].cells
+    below = [row.cells for row in rows[at + 1 :] if len(row.cells) == 2]
+    names_second = len(others) == 1 and not first.strip() and bool(others[0].strip())
+    return names_second and bool(below) and _is_data(below[0], below[1:])
 
 
 def _behind_comments(rows: Sequence[NumberedRow], width: int) -> int:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +31,21 @@ _PASSING = frozenset({403, 408, 425, 429})
 """What a server says that may answer another time."""
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What is known of a file without reading it: another one, as soon as the file is changed.
+
+    Attributes:
+        size_bytes: of the file, packed where it is packed.
+        changed: when it was changed last, or another text that is another one then.
+        identity: tells a file from another that took its place.
+    """
+
+    size_bytes: int
+    changed: str
+    identity: int | None = None
+
+
 class Place(Protocol):
     """What the paths of a descriptor are relative to."""
 
@@ -46,6 +62,12 @@ class Place(Protocol):
             ConfigError: the path leads out of the place.
             DataError: there is no such file, or it cannot be had.
         """
+
+    def name(self, path: str) -> str:
+        """What a STATE calls the file of a path: the same from run to run."""
+
+    def stamp(self, path: str) -> Stamp | None:
+        """The stamp of the file where it lies; None where nobody can tell without fetching it."""
 
 
 class FolderPlace:
@@ -87,6 +109,14 @@ class FolderPlace:
             )
         return found
 
+    def name(self, path: str) -> str:
+        """Its path, by way of the folder as the user named it."""
+        return path if is_url(path) else os.path.normpath(self._root / path)
+
+    def stamp(self, path: str) -> Stamp | None:
+        """What the disk says."""
+        return None if is_url(path) else stamp_of(self.file(path))
+
 
 class ZipPlace:
     """A zip file with a descriptor; its files are unpacked one by one, when they are asked for."""
@@ -119,6 +149,14 @@ class ZipPlace:
         if is_url(path):
             return self._fetched.file(path)
         return self._unpacked(str(self._at.parent / checked(path, self.title)))
+
+    def name(self, path: str) -> str:
+        """Its path, by way of the archive."""
+        return path if is_url(path) else os.path.normpath(f"{self.title}/{path}")
+
+    def stamp(self, path: str) -> Stamp | None:
+        """None: what lies in an archive is unpacked first."""
+        return None
 
     def _unpacked(self, name: str) -> Path:
         try:
@@ -174,7 +212,15 @@ class ServerPlace:
 
     def file(self, path: str) -> Path:
         """A copy of the file."""
-        return self._fetched.file(path if is_url(path) else urljoin(self.title, checked(path, self.title)))
+        return self._fetched.file(self.name(path))
+
+    def name(self, path: str) -> str:
+        """Its address."""
+        return path if is_url(path) else urljoin(self.title, checked(path, self.title))
+
+    def stamp(self, path: str) -> Stamp | None:
+        """None: not every server tells."""
+        return None
 
 
 class Fetched:
@@ -183,6 +229,7 @@ class Fetched:
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._files: dict[str, Path] = {}
+        self._made = 0
 
     def file(self, url: str) -> Path:
         """A copy of what a server has at a URL, whole; asked for once.
@@ -200,8 +247,9 @@ class Fetched:
         """A place for a copy; nothing is there yet."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="flow-read-"))
-        folder = self._folder / str(len(list(self._folder.iterdir())))
+        folder = self._folder / str(self._made)
         folder.mkdir()
+        self._made += 1
         return folder / name
 
     def close(self) -> None:
@@ -287,23 +335,32 @@ def _unreadable(path: str, exc: OSError) -> DataError:
 
 
 @contextlib.contextmanager
-def unchanged(path: Path, title: str) -> Iterator[None]:
-    """Make sure that a file was not changed within the block.
+def unchanged(place: Place, path: str, file: Path, title: str, since: Stamp | None = None) -> Iterator[None]:
+    """Make sure that a file is not changed within the block.
+
+    Args:
+        place: where it lies.
+        path: of it, in the place.
+        file: what is read: itself, or its copy.
+        title: of it.
+        since: its stamp from when it may not have changed; None: from the beginning of the block.
 
     Raises:
         DataError: it was.
     """
-    before = _mark(path)
+    before = since or place.stamp(path) or stamp_of(file)
     yield
-    if _mark(path) != before:
+    if (place.stamp(path) or stamp_of(file)) != before:
         raise DataError(
             f"{title} was changed while it was read.", "Run again when nothing writes to it; nothing is kept."
         )
 
 
-def _mark(path: Path) -> tuple[int, int, int] | None:
+def stamp_of(path: Path) -> Stamp | None:
+    """The stamp of a file on this disk; None where it is not there."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    seconds, nanoseconds = divmod(found.st_mtime_ns, 1_000_000_000)
+    return Stamp(found.st_size, f"{seconds}.{nanoseconds:09}", found.st_ino)

@@ -10,6 +10,8 @@ from flow_singer.errors import ConfigError
 from flow_singer.nearnames import did_you_mean, near_names, suggest
 
 OnError = Literal["error", "skip", "null"]
+FileChange = Literal["time", "size", "hash"]
+"""What tells that a file is another one: its size and the time of its last change, its size alone, its content."""
 
 TYPES = (
     *("string", "integer", "number", "boolean", "date", "datetime", "time", "duration", "year"),
@@ -38,6 +40,8 @@ class ReadSettings:
         trust: go on where a descriptor does not fit its data.
         replication_key: the column that incremental runs go by.
         format: of files whose names do not tell.
+        new_files: what tells that a file is another one, where runs read only files that none has read.
+        storage_options: for the file system of a store; secret.
     """
 
     encoding: str | None = None
@@ -54,13 +58,16 @@ class ReadSettings:
     trust: bool = False
     replication_key: str | None = None
     format: str | None = None
+    new_files: FileChange | None = None
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def settings_of(config: Mapping[str, Any]) -> ReadSettings:
     """The settings by their names, as a config has them; `path` and what the Singer SDK adds are passed over.
 
     Raises:
-        ConfigError: there is no such setting, or no such type of a column; with near names.
+        ConfigError: there is no such setting, or no such type of a column; with near names. Two settings contradict
+            each other.
     """
     known = {one.name for one in fields(ReadSettings)}
     for name in config:
@@ -74,6 +81,12 @@ def settings_of(config: Mapping[str, Any]) -> ReadSettings:
                 f"The setting 'types' gives the column {column!r} the type {kind!r}, which there is not.",
                 near or f"There are: {', '.join(TYPES)}.",
             )
+    if config.get("new_files") is not None and config.get("replication_key") is not None:
+        raise ConfigError(
+            "'new_files' and 'replication_key' both say what is new: of a file that was read, no row is, and of one "
+            "that was not, each is.",
+            "Leave 'replication_key' out, or read all files each time, without 'new_files'.",
+        )
     nulls = config.get("null_values")
     given = {name: value for name, value in config.items() if name in known and value is not None}
     return ReadSettings(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pyarrow as pa
 
 from flow_singer.errors import DataError, RecordError
 from flow_singer.reading.arrowcells import arrow_cells
-from flow_singer.reading.csvrows import CsvDialect, CsvFile, check_header
+from flow_singer.reading.csvrows import CsvDialect, CsvFile, by_unsaid_delimiter, check_header
 from flow_singer.reading.excelrows import sheet_parts
 from flow_singer.reading.jsonmisfits import mended
 from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts
 from flow_singer.reading.newerthan import ReplicationKey
 from flow_singer.reading.ownsheets import OwnSheet
-from flow_singer.reading.places import Place, unchanged
+from flow_singer.reading.places import Place, Stamp, unchanged
 from flow_singer.reading.promises import check_file, check_rows
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resourcedescription import Part as FilePart
@@ -48,6 +49,8 @@ class SourceStream:
         schema: its SCHEMA.
         rows: how many rows are promised; None: nothing is.
         descriptor: of the resource.
+        files: whose rows it has, with what is promised of them; none where the rows stand in the descriptor.
+        place: where they lie.
     """
 
     def __init__(
@@ -61,9 +64,24 @@ class SourceStream:
         self.schema: StreamSchema = description.schema
         self.rows = description.rows
         self.descriptor = description.descriptor
-        self._description, self._place, self._settings, self._notice = description, place, settings, notice
+        self.files: Sequence[FilePart] = description.parts
+        self.place = place
+        self._description, self._settings, self._notice = description, settings, notice
         self._misfits = Misfits(settings.on_error)
         self._is_sure = False  # whether the file that is read is known to be what its description says
+        self._since: Stamp | None = None
+
+    def only(self, file: FilePart, since: Stamp | None) -> SourceStream:
+        """The same stream with the rows of one of its files alone.
+
+        Args:
+            file: one of `files`.
+            since: its stamp, from when it may not have changed; None: from the beginning of its rows.
+        """
+        description = replace(self._description, parts=(file,), rows=None)
+        made = SourceStream(description, self.place, self._settings, self._notice)
+        made._since = since
+        return made
 
     def batches(self) -> Generator[Batch, None, None]:
         """The rows.
@@ -134,7 +152,7 @@ class SourceStream:
             ) from exc
 
     def _title(self) -> str:
-        return f"resource {self._description.name!r} of {self._place.title}"
+        return f"resource {self._description.name!r} of {self.place.title}"
 
     def _pieces(self) -> Iterator[Batch | Part]:
         """Batches of a stream, or RECORD lines that are to be decoded first."""
@@ -149,11 +167,14 @@ class SourceStream:
                 yield part
         for one in found.parts:
             here = 0
-            file = self._place.file(one.path)
-            title = one.path if one.path.startswith(("/", "http")) else f"{one.path} of {self._place.title}"
+            file = self.place.file(one.path)
+            title = f"{one.path} of {self.place.title}"
+            if one.path.startswith(("/", "http")):
+                title = self.place.name(one.path)
             is_kept = check_file(one, file, title, trust=self._settings.trust, notice=self._notice)
-            self._is_sure = found.was_read_whole or (found.is_flows and is_kept)
-            with unchanged(file, title):
+            is_as_described = found.was_read_whole and one.stamp == self.place.stamp(one.path)
+            self._is_sure = is_as_described or (found.is_flows and is_kept)
+            with unchanged(self.place, one.path, file, title, self._since):
                 for piece in self._of_file(one, file, title, misfits):
                     here += piece.count if isinstance(piece, Batch) else count_lines(piece.lines)
                     yield piece
@@ -228,8 +249,9 @@ class SourceStream:
         dialect = CsvDialect.of(found.dialect, path=one.path, null=own_null)
         source = CsvFile(file, title, found.is_gzip, found.encoding, dialect, self._settings.on_error)
         columns = [field.column for field in found.fields]
+        source = by_unsaid_delimiter(source, columns, found.dialect, self._notice)
         header = source.header()
-        if header == [] and dialect.header_rows:
+        if header == [] and source.dialect.header_rows:
             raise DataError(f"{title} is empty: it has no header.", "Get the file again.")
         places = check_header(header, columns, title=title, trust=self._settings.trust, notice=self._notice)
         width = len(columns) if header is None else len(header)
@@ -277,7 +299,7 @@ class SourceStream:
                         for field, place in zip(found.fields, places, strict=True)
                         if place is not None
                     }
-                    kept = misfits.settle(cells, first, title, texts)
+                    kept = misfits.settle(cells, first, title, texts, found.fields)
                     yield batch_of(found, {name: one.column for name, one in cells.items()}, first, kept)
                     first += table.num_rows
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:

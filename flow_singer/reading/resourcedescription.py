@@ -15,7 +15,9 @@ from typing import Any, cast
 from flow_singer.dataplaces import FORMATS, FileFormat, format_of
 from flow_singer.errors import ConfigError, TransformError
 from flow_singer.nearnames import did_you_mean, near_names
+from flow_singer.reading.places import Stamp
 from flow_singer.singer.fields import properties_from_table_schema
+from flow_singer.singer.foreignkeys import FOREIGN_KEYS, foreign_keys_as_json, foreign_keys_in
 from flow_singer.singer.schema import StreamSchema
 
 WHOLE = "flow:readWhole"
@@ -42,12 +44,21 @@ class Field:
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a resource, and what the descriptor promises of it; None where it says nothing."""
+    """One file of a resource, and what the descriptor promises of it; None where it says nothing.
+
+    Attributes:
+        path: of the file.
+        size_bytes: of it.
+        hash: of its content, behind the name of its algorithm.
+        rows: in it.
+        stamp: of a bare file, from before its columns were looked at.
+    """
 
     path: str
     size_bytes: int | None = None
     hash: str | None = None
     rows: int | None = None
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True)
@@ -264,7 +275,8 @@ def _fields(schema: Mapping[str, Any], where: str) -> list[Field]:
     names = [one.name for one in made]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
-            f"The {where} has the field {twice[0]!r} twice.", "Each field needs a name of its own."
+            f"The {where} has the field {twice[0]!r} twice.",
+            "Each field needs a name of its own: correct the descriptor, or name the file alone.",
         )
     return made
 
@@ -303,10 +315,16 @@ def _message(
             or "Correct 'primaryKey'.",
         )
     named = {one.column: one.name for one in fields}
+    json_schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {named[one]: sub for one, sub in properties.items()},
+    }
+    if foreign := foreign_keys_in(schema):
+        json_schema[FOREIGN_KEYS] = foreign_keys_as_json(foreign)
     return {
         "type": "SCHEMA",
         "stream": stream,
-        "schema": {"type": "object", "properties": {named[one]: sub for one, sub in properties.items()}},
+        "schema": json_schema,
         "key_properties": [named[one] for one in keys or ()],
     }
 

@@ -9,19 +9,28 @@ import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from flow_singer.dataplaces import DESCRIPTOR, GLOB, format_of, is_url
-from flow_singer.errors import ConfigError, DataError
+from flow_singer.dataplaces import DESCRIPTOR, GLOB, format_of, is_store, is_url
+from flow_singer.errors import ConfigError, DataError, FlowError
 from flow_singer.nearnames import suggest
-from flow_singer.reading.places import Fetched, FolderPlace, Place, ServerPlace, ZipPlace
+from flow_singer.reading.bareplace import BarePlace
+from flow_singer.reading.places import (
+    Fetched,
+    FolderPlace,
+    Place,
+    ServerPlace,
+    ZipPlace,
+)
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resource import SourceStream
 from flow_singer.reading.resourcedescription import describe_resource, format_said
+from flow_singer.reading.stores import Copy, Store, StorePlace, descriptor_among
 
 
 class Source:
@@ -68,30 +77,36 @@ def open_source(
     """Open a Data Package or bare files.
 
     Args:
-        place: a folder, `datapackage.json`, a zip file, a file of data, a glob, or the URL of any but a folder or
-            glob.
+        place: a folder, `datapackage.json`, a zip file, a file of data or a glob, on this disk or in a store; or the
+            URL of any but a folder or glob.
         settings: how it is to be read.
         notice: called with what a person should hear, such as what was guessed.
 
     Raises:
         ConfigError: nothing is there, or nothing that can be read; or a setting is wrong.
         DataError: what is there is broken.
+        TapError: a server or store does not answer.
     """
     place = os.fspath(place)
     settings = settings or ReadSettings()
     with ExitStack() as stack:
         fetched = Fetched()
         stack.callback(fetched.close)
-        package = _package_at(place, fetched, stack)
+        store = Store(place, settings.storage_options, fetched) if is_store(place) else None
+        if store is None and settings.storage_options:
+            notice(f"'storage_options' does nothing: {place} is no address in a store.")
+        package = _package_at(place, fetched, stack, store)
         if package is None:
-            streams = _bare(place, settings, fetched, notice)
+            streams = _bare(place, settings, fetched, store, notice)
         else:
             streams = _of_package(package, settings, notice)
         return Source(place, streams, stack.pop_all())
 
 
-def _package_at(place: str, fetched: Fetched, stack: ExitStack) -> Place | None:
+def _package_at(place: str, fetched: Fetched, stack: ExitStack, store: Store | None) -> Place | None:
     """The package at a place; None where there are bare files."""
+    if store is not None:
+        return _package_in(store, place, fetched, stack)
     name = place.rstrip("/").rpartition("/")[2].partition("?")[0]
     if is_url(place):
         if name.endswith(".zip"):
@@ -108,6 +123,17 @@ def _package_at(place: str, fetched: Fetched, stack: ExitStack) -> Place | None:
     if name == DESCRIPTOR and path.is_file():
         return FolderPlace(path, place, fetched)
     return None
+
+
+def _package_in(store: Store, place: str, fetched: Fetched, stack: ExitStack) -> Place | None:
+    """The package at an address of a store; None where there are bare files."""
+    if GLOB & set(place):
+        return None
+    found = store.find(place)
+    if len(found) == 1 and found[0].endswith(".zip"):
+        return _zip(store.copy(found[0]), place, fetched, stack)
+    descriptor = descriptor_among(found)
+    return None if descriptor is None else StorePlace(descriptor, place, store, fetched)
 
 
 def _zip(path: Path, title: str, fetched: Fetched, stack: ExitStack) -> Place:
@@ -223,21 +249,43 @@ def _inferred(
 
 
 def _bare(
-    place: str, settings: ReadSettings, fetched: Fetched, notice: Callable[[str], None]
+    place: str,
+    settings: ReadSettings,
+    fetched: Fetched,
+    store: Store | None,
+    notice: Callable[[str], None],
 ) -> list[SourceStream]:
     from flow_singer.reading.describe import describe_files
 
-    files = [fetched.file(place)] if is_url(place) else _files_at(place)
-    bare = _BarePlace(place)
-    return [
-        SourceStream(
-            describe_resource(one, title=place, load=bare.load, replication_key=settings.replication_key),
-            bare,
-            settings,
-            notice,
+    if store is not None:
+        copies = {store.copy(one): Copy(one, store.stamp(one)) for one in store.find(place)}
+    else:
+        copies = {fetched.file(place): Copy(place)} if is_url(place) else {}
+    files = list(copies) or _files_at(place)
+    bare = BarePlace(place, {str(path): copy for path, copy in copies.items()})
+    stamps = {str(file): bare.stamp(str(file)) for file in files}
+
+    def stream(resource: Mapping[str, Any]) -> SourceStream:
+        found = describe_resource(
+            resource, title=place, load=bare.load, replication_key=settings.replication_key
         )
-        for one in describe_files(files, settings, together=bool(GLOB & set(place)), notice=notice)
-    ]
+        parts = [replace(one, stamp=stamps[one.path]) for one in found.parts]
+        return SourceStream(
+            replace(found, parts=parts), bare, settings, lambda text: notice(bare.named(text))
+        )
+
+    try:
+        resources = describe_files(
+            files,
+            settings,
+            together=bool(GLOB & set(place)),
+            notice=lambda text: notice(bare.named(text)),
+        )
+    except FlowError as exc:
+        exc.message = bare.named(exc.message)
+        exc.args = (exc.message,)
+        raise
+    return [stream(one) for one in resources]
 
 
 def _files_at(place: str) -> list[Path]:
@@ -268,25 +316,6 @@ def _near_files(path: Path) -> str:
         if near.startswith("Did you mean")
         else "Check the path; it is relative to the folder you are in."
     )
-
-
-class _BarePlace:
-    """Bare files: their paths are those of the disk."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-
-    def descriptor(self) -> bytes:
-        """There is none."""
-        return b""
-
-    def file(self, path: str) -> Path:
-        """The file."""
-        return Path(path)
-
-    def load(self, path: str) -> Any:
-        """There is nothing to load: what was inferred is all there."""
-        return None
 
 
 def _decoded(data: bytes, title: str) -> Any:

@@ -12,7 +12,7 @@ from flow_singer.errors import DataError
 from flow_singer.reading.csvrows import TextRows
 from flow_singer.reading.fieldcells import Cells, describes_not_finite, field_cells, nulled, own_cells
 from flow_singer.reading.readsettings import OnError
-from flow_singer.reading.resourcedescription import ResourceDescription
+from flow_singer.reading.resourcedescription import Field, ResourceDescription
 from flow_singer.tabular.batch import Batch, Column, filtered
 from flow_singer.tabular.textarrays import TEXT
 from flow_singer.wording import count_of
@@ -44,7 +44,12 @@ class Misfits:
             yield f"{title}: null instead of {count_of(count, 'number')} of '{name}' that JSON does not have: NaN or infinite."
 
     def settle(
-        self, cells: dict[str, Cells], first: int, title: str, texts: dict[str, pa.Array]
+        self,
+        cells: dict[str, Cells],
+        first: int,
+        title: str,
+        texts: dict[str, pa.Array],
+        fields: Sequence[Field],
     ) -> pa.Array | None:
         """Deal with bad cells.
 
@@ -53,6 +58,7 @@ class Misfits:
             first: the number of the first row.
             title: of the file.
             texts: the cells as they came.
+            fields: say of which types they should be.
 
         Returns:
             Which rows stay; None: all.
@@ -70,9 +76,11 @@ class Misfits:
                 continue
             if self.on_error == "error":
                 row = pc.index(bad, pa.scalar(True)).as_py()
+                kind = next(one.descriptor.get("type", "any") for one in fields if one.name == name)
                 raise DataError(
-                    f"{title}, row {first + row}, column '{name}': {texts[name][row].as_py()!r} is not of its type.",
-                    "Correct it, or the schema; or say what becomes of such cells: 'on_error': 'null' or 'skip'.",
+                    f"{title}, row {first + row}, column '{name}': {texts[name][row].as_py()!r} is not of its type, {kind}.",
+                    "Correct it, or the schema; say the column's type with 'types'; or say what becomes of such "
+                    "cells: 'on_error': 'null' or 'skip'.",
                 )
             if self.on_error == "null":
                 self.nulled[name] = self.nulled.get(name, 0) + count
@@ -125,7 +133,7 @@ def text_batch(
             cells[one.name] = own_cells(of, source, sure=sure)
         else:
             cells[one.name] = field_cells(of, one, nulled(source, one.missing), sure=sure)
-    kept = misfits.settle(cells, rows.first, title, texts)
+    kept = misfits.settle(cells, rows.first, title, texts, description.fields)
     return batch_of(description, {name: one.column for name, one in cells.items()}, rows.first, kept)
 
 

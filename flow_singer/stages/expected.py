@@ -11,6 +11,7 @@ from flow_singer.checks.expectations import Expectation, read_expectations
 from flow_singer.errors import ConfigError
 from flow_singer.project.definitions import extras_of
 from flow_singer.project.yamlfile import Section, read_yaml
+from flow_singer.singer.foreignkeys import ForeignKey
 
 if TYPE_CHECKING:
     from flow_singer.project.meltanofile import Project
@@ -43,6 +44,20 @@ def expected_of_tap(project: Project | None, tap: str | None) -> list[Expectatio
         for stream, (section, entry) in streams.items()
         for one in read_expectations(stream, entry, _places(section, stream))
     ]
+
+
+def foreign_keys_of_tap(project: Project | None, tap: str | None) -> dict[str, list[ForeignKey]]:
+    """What `references` of `expect:` says that streams refer to, where a row that does not may not stay, by stream.
+
+    Raises:
+        ConfigError: see [`expected_of_tap`][].
+    """
+    found: dict[str, list[ForeignKey]] = {}
+    for one in expected_of_tap(project, tap):
+        if one.word == "references" and one.on_failure != "warn":
+            stream, column = one.value
+            found.setdefault(one.stream, []).append(ForeignKey(one.columns, stream, (column,)))
+    return found
 
 
 def expected_in_file(path: Path) -> list[Expectation]:

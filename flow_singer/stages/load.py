@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_singer.dataplaces import is_store, is_url
 from flow_singer.errors import ConfigError
 from flow_singer.plugins.prepare import PreparedPlugin, prepare, upstream_settings
 from flow_singer.project.masking import mask
@@ -21,6 +22,7 @@ from flow_singer.stages.workspace import Workspace
 from flow_singer.state.documents import run_lock
 
 if TYPE_CHECKING:
+    from flow_singer.checks.contractchoice import Contract
     from flow_singer.datapackage.formerpackage import WriteMode
     from flow_singer.datapackage.writer import FormatName
 
@@ -37,6 +39,8 @@ class PackageOptions:
         check: whether frictionless looks at it first.
         mode: replace, append or upsert.
         partition_by: see [`PackageWriter`][flow_singer.datapackage.writer.PackageWriter].
+        contract: that of all streams; None for those that the tap's definition names.
+        descriptor: a file of what a person says of the package.
     """
 
     format: FormatName | None = None
@@ -44,10 +48,21 @@ class PackageOptions:
     check: bool = False
     mode: WriteMode = "replace"
     partition_by: str | None = None
+    contract: Contract | None = None
+    descriptor: Path | None = None
 
 
 def is_folder(target: str) -> bool:
-    """Whether a TARGET of the command line is a folder or zip file for a Data Package."""
+    """Whether a TARGET of the command line is a folder or zip file for a Data Package.
+
+    Raises:
+        ConfigError: it would be one, but not on this disk.
+    """
+    if is_url(target) or is_store(target):
+        raise ConfigError(
+            f"{target} is an address, but a Data Package is written to this disk.",
+            "Name a folder, and copy it there when it is written; or take a target that writes there.",
+        )
     return (
         target.endswith(("/", ".zip")) or target in (".", "..") or ("/" in target and Path(target).is_dir())
     )
@@ -97,6 +112,7 @@ def load_stream(
         header = stream.header
         begun(header)
         prepared = _as_settings(_with_upstream(prepared, workspace, header, config), options)
+        prepared = _with_contracts(prepared, workspace, header)
         bookmark = state_id or _bookmark_of(workspace, header, target)
         _refuse_gap(header, bookmark, target)
         if bookmark and not state_id and not force:
@@ -166,6 +182,27 @@ def _with_upstream(
         upstream=[upstream_settings(header.tap, project, workspace.environ)],
         tell=logger.debug,  # it was said before
     )
+
+
+def _with_contracts(target: PreparedPlugin, workspace: Workspace, header: Header | None) -> PreparedPlugin:
+    """The target with the contracts of its tap, where it can hold streams to them and has none of its own."""
+    from flow_singer.stages.contracts import CONTRACT_KEY, contracts_of_tap
+
+    contracts = contracts_of_tap(workspace.project, None if header is None else header.tap)
+    if not contracts or header is None:
+        return target
+    if target.found.source == "bundled" and target.name == _PACKAGE_TARGET:
+        return replace(target, config={CONTRACT_KEY: contracts, **target.config})
+    logger.warning(
+        "%s of %s in meltano.yml is for Data Packages: %s makes of a changed SCHEMA what it does by itself.",
+        CONTRACT_KEY,
+        header.tap,
+        target.name,
+    )
+    return target
+
+
+_PACKAGE_TARGET = "target-datapackage"
 
 
 def _bookmark_of(workspace: Workspace, header: Header | None, target: str) -> str | None:
@@ -240,6 +277,11 @@ def _load_package(
             logger.warning(
                 "This stream does not say which tap it comes from, so %s keeps no bookmark of it.", target
             )
+        from flow_singer.checks.contractchoice import EVERY, ContractChoice
+        from flow_singer.stages.contracts import contracts_of_tap
+        from flow_singer.stages.expected import foreign_keys_of_tap
+
+        named = contracts_of_tap(workspace.project, None if header is None else header.tap)
         return load_into_package(
             Path(target),
             stream,
@@ -247,6 +289,9 @@ def _load_package(
             package.csv_null,
             mode=package.mode,
             partition_by=package.partition_by,
+            descriptor=package.descriptor,
+            foreign_keys=foreign_keys_of_tap(workspace.project, None if header is None else header.tap),
+            contracts=ContractChoice(named if package.contract is None else {EVERY: package.contract}),
             state_id=None
             if header is None or header.tap is None
             else workspace.package_bookmark_id(header.tap),

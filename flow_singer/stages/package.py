@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from flow_singer.checks.contractchoice import ContractChoice
+from flow_singer.checks.contractsink import ContractSink
 from flow_singer.datapackage.formerpackage import WriteMode
+from flow_singer.datapackage.owndescriptor import OwnDescriptor
 from flow_singer.datapackage.sink import Loader
 from flow_singer.datapackage.writer import FormatName, PackageWriter
 from flow_singer.singer.batchpaths import BatchPaths
+from flow_singer.singer.foreignkeys import ForeignKey
 from flow_singer.singer.marks import Header
 from flow_singer.singer.messages import MessageReader
 from flow_singer.singer.rejectfile import RejectFile
@@ -43,6 +47,9 @@ def load_into_package(
     *,
     mode: WriteMode = "replace",
     partition_by: str | None = None,
+    descriptor: Path | None = None,
+    foreign_keys: Mapping[str, Sequence[ForeignKey]] | None = None,
+    contracts: ContractChoice | None = None,
     state_id: str | None = None,
     check: bool = False,
     batch_paths: BatchPaths | None = None,
@@ -60,6 +67,9 @@ def load_into_package(
         csv_null: the text of null in CSV; None for that of the package, else an empty cell.
         mode: replace, append or upsert.
         partition_by: see [`PackageWriter`][flow_singer.datapackage.writer.PackageWriter].
+        descriptor: a file of what a person says of the package.
+        foreign_keys: see [`PackageWriter`][flow_singer.datapackage.writer.PackageWriter].
+        contracts: what each stream that is there already is held to; None lets all evolve.
         state_id: the name of the bookmark that the package keeps of the tap; None keeps none.
         check: whether it must be valid by its own schema to be published.
         batch_paths: which files a BATCH may name.
@@ -78,22 +88,30 @@ def load_into_package(
     """
     started = time.monotonic()
     set_up_memory()
+
+    def notice(text: str) -> None:
+        logger.warning("%s: %s", target, text)
+
+    reject = None if rejects is None else rejects.add
     writer = PackageWriter(
         target,
         format=form,
         csv_null=csv_null,
         mode=mode,
         partition_by=partition_by,
+        own=None if descriptor is None else OwnDescriptor(descriptor, checked=check, notice=notice),
+        foreign_keys=foreign_keys,
         run=_run_of(stream.header),
-        notice=lambda text: logger.warning("%s: %s", target, text),
+        notice=notice,
     )
+    sink = ContractSink(writer, contracts or ContractChoice(), notice=notice, reject=reject)
     with writer:
         name = str(target) if target.suffix.lower() == ".zip" else f"{target}/"
         move = begun_at(writer.former, stream.header, mode, name, state_id)
         shown = 0.0
         loader = Loader(
-            writer,
-            reject=None if rejects is None else rejects.add,
+            sink,
+            reject=reject,
             nan=nan,
             parallel=parallel,
             batch_paths=batch_paths,
@@ -106,6 +124,7 @@ def load_into_package(
                     progress(stream.reader)
             stream.check_end()
             loader.flush()
+        sink.tell()
         if rejects is not None:
             rejects.sync()
         doing = "checking it with frictionless" if check else "putting it in its place"

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from flow_singer.errors import ConfigError
 from flow_singer.nearnames import suggest
+from flow_singer.plugins.datasources import READER
 from flow_singer.plugins.prepare import (
     KnownSettings,
     about_without_asking,
@@ -26,6 +27,7 @@ from flow_singer.project.meltanofile import PROJECT_FILE, Project, find_project,
 from flow_singer.project.settings import PluginSettings, plugin_variables
 from flow_singer.project.variables import get, mentioned
 from flow_singer.project.yamlfile import Section
+from flow_singer.stages.contracts import contracts_of_tap
 from flow_singer.stages.expected import expected_of_tap
 from flow_singer.stages.knownselection import kept_selection
 from flow_singer.stages.workspace import Workspace
@@ -220,12 +222,15 @@ def _check_plugin(project: Project, kind: str, name: str, environ: Mapping[str, 
             check.warning(said, place)
     required = about.settings.get("required") if about and isinstance(about.settings, Mapping) else None
     groups = [frozenset(map(str, required))] if isinstance(required, list) else plugin.required
+    if name == READER:  # without a path, its settings hold for each that is typed
+        groups = [group - {"path"} for group in groups]
     _check_required(plugin, known, groups, place, check)
     for text in _unset_variables(project, plugin, variables):
         check.warning(text, place)
     if kind == "extractors":
         try:
             expected_of_tap(project, name)
+            contracts_of_tap(project, name)
         except ConfigError as error:
             check.error(error, place)
         _check_rules(project, known.settings, environ, place, check)

@@ -47,7 +47,8 @@ def make_catalog(
         ConfigError: a given catalog cannot be read, nothing is selected, or a rule of `options` matches nothing.
         TapError: discovery failed.
     """
-    if tap.found.data is not None and not (options.select or options.catalog):
+    is_ruled = bool(_rules(tap, "select", "select_filter", "metadata", "schema", "catalog"))
+    if tap.found.data is not None and not (options.select or options.catalog or is_ruled):
         return None  # all streams of the data; asking which there are would read a bare file twice
     if not able & {"catalog", "properties"}:
         _refuse_idle(tap, options)
@@ -60,7 +61,8 @@ def make_catalog(
             f"{tap.name} cannot discover its catalog, and none was given.", "Give one with --catalog FILE."
         )
     else:
-        refresh = options.refresh_catalog or options.full_refresh
+        # What lies at a path today may be another than when its streams were looked for.
+        refresh = options.refresh_catalog or options.full_refresh or tap.found.data is not None
         content = discovered_catalog(tap, config, cache, relay, refresh=refresh)
         result = rule_catalog(tap.extras, json.loads(content), options.select)
     streams = listed(stream_ids(result.catalog), f"flow select {tap.name} --list")

@@ -15,7 +15,7 @@ def main() -> None:
     """Run the tap's command line."""
     from flow_singer.datapackage.sdktap import run_tap
 
-    run_tap("tap-datapackage", _tap)
+    run_tap("tap-datapackage", _tap, has_columns=True)
 
 
 if __name__ == "__main__":

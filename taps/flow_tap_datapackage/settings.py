@@ -13,7 +13,7 @@ CONFIG = th.PropertiesList(
         required=True,
         title="Path",
         description="A Data Package (folder, datapackage.json, .zip), a file, a folder of files, a glob such as "
-        "logs/*.jsonl.gz, or an http(s) address.",
+        "logs/*.jsonl.gz, an http(s) address, or one in a store, such as s3://bucket/logs/*.jsonl.gz.",
     ),
     th.Property(
         "stream",
@@ -32,6 +32,14 @@ CONFIG = th.PropertiesList(
         th.StringType,
         title="Replication key",
         description="Column by which later runs read only what is new.",
+    ),
+    th.Property(
+        "new_files",
+        th.StringType,
+        allowed_values=["time", "size", "hash"],
+        title="New files",
+        description="Read only files that no run has read, and those that have changed since: by size and time of "
+        "change, by size alone, or by content. [default: all files, each time]",
     ),
     th.Property(
         "types",
@@ -65,6 +73,13 @@ CONFIG = th.PropertiesList(
         th.StringType,
         title="Date format",
         description="Of dates in CSV, such as %d/%m/%Y, where both day and month could come first.",
+    ),
+    th.Property(
+        "storage_options",
+        th.ObjectType(additional_properties=True),
+        secret=True,
+        title="Storage options",
+        description="Of a store, as its file system in fsspec has them, such as endpoint_url, anon, key, secret.",
     ),
     th.Property("sheet", th.StringType, title="Sheet", description="Of an Excel file. [default: all]"),
     th.Property(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from flow_tap_datapackage.tap import TapDataPackage
 from singer_sdk.testing import SuiteConfig
 
 from .sdksuite import sdk_suite
+from .tapmessages import bookmark, messages_of, own_signal_handlers, records
 
 COMMAND = [sys.executable, "-m", "flow_tap_datapackage"]
 ROWS = [
@@ -73,32 +74,18 @@ TestSdkSuite = sdk_suite(TapDataPackage, SuiteConfig(), path=str(SDK_EXAMPLE))
 
 @pytest.fixture(autouse=True)
 def _own_signal_handlers():
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with own_signal_handlers():
+        yield
 
 
 def sync(catalog: Any = None, state: Any = None, **config: Any) -> list[dict[str, Any]]:
     """The messages that the tap writes, in this process."""
-    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with redirect_stdout(output):
-        TapDataPackage(config={"path": str(EXAMPLE), **config}, catalog=catalog, state=state).sync_all()
-    output.flush()
-    return [json.loads(line) for line in output.buffer.getvalue().splitlines()]
-
-
-def records(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one["record"] for one in messages if one["type"] == "RECORD"]
+    return messages_of(TapDataPackage, {"path": str(EXAMPLE), **config}, catalog=catalog, state=state)
 
 
 def schema(messages: list[dict[str, Any]]) -> dict[str, Any]:
     (found,) = [one for one in messages if one["type"] == "SCHEMA"]
     return found
-
-
-def bookmark(messages: list[dict[str, Any]]) -> Any:
-    return [one for one in messages if one["type"] == "STATE"][-1]["value"]
 
 
 def catalog_without(*path: str, **entry: Any) -> dict[str, Any]:
@@ -207,6 +194,28 @@ def test_broken_data_end_with_65(tmp_path: Path) -> None:
     assert "people.jsonl" in done.stderr or "people" in done.stderr
     assert "line 1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_files_are_read_without_pandas(tmp_path: Path, form: str) -> None:
+    """It would come with pyarrow's first array of a list: a third of a second, in which no frame is made."""
+    path = tmp_path / f"people.{form}"
+    if form == "csv":
+        path.write_text("id,at\n1,2024-01-01T00:00:00Z\n2,\n")
+    elif form == "jsonl":
+        path.write_text('{"id": 1, "at": "2024-01-01T00:00:00Z"}\n{"id": 2, "at": null}\n')
+    else:
+        stamps = pa.array([datetime(2024, 1, 1, tzinfo=UTC), None])
+        pq.write_table(pa.table({"id": [1, 2], "at": stamps}), path)
+    (tmp_path / "config.json").write_text(json.dumps({"path": str(path)}))
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:], "--config", str(tmp_path / "config.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    imported = {
+        line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line
+    }
+    assert "pyarrow" in imported
+    assert "pandas.core.frame" not in imported  # pyarrow asks for pandas itself, in vain
+    assert done.stdout.count('"RECORD"') == 2
 
 
 def test_about_is_the_answer_that_flow_brings_along() -> None:

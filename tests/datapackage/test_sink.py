@@ -18,6 +18,7 @@ import pytest
 from jsonschema import Draft7Validator
 from packages import frictionless_report, frictionless_rows, sheet_of
 
+import flow_singer
 from flow_singer.datapackage import rowkeys, textfile
 from flow_singer.datapackage.sink import Loader, LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
@@ -632,7 +633,7 @@ def test_the_descriptor_says_where_the_data_came_from(tmp_path):
     package = check(tmp_path / "p")
     assert package["$schema"] == "https://datapackage.org/profiles/2.0/datapackage.json"
     assert package["sources"] == [{"title": "tap-x"}]
-    assert package["flow:run"] == {"id": "r1", "tap": "tap-x"}
+    assert package["flow:run"] == {"id": "r1", "tap": "tap-x", "flow": flow_singer.__version__}
     (resource,) = package["resources"]
     assert resource["flow:jsonSchema"] == message["schema"]
     assert resource["flow:keyProperties"] == resource["flow:bookmarkProperties"] == ["id"]

@@ -55,6 +55,27 @@ def test_a_file_becomes_a_package_and_comes_back(sales: Path, flow: Flow) -> Non
     assert flow("run", "out/", "out.zip").code in (0, 2)
 
 
+def test_nothing_is_written_beside_the_data(sales: Path, flow: Flow) -> None:
+    inner = sales / "inner"
+    inner.mkdir()
+    (inner / "data.csv").write_text(ROWS)
+    before = set(sales.rglob("*"))
+    for place in (inner / "data.csv", inner, f"{inner}/*.csv", "inner/data.csv", "inner/../sales.csv"):
+        for words in (["run", place], ["discover", place]):
+            result = flow(*words)
+            assert result.code == 0, result.stderr
+    assert set(sales.rglob("*")) == before
+
+
+def test_a_folder_without_its_slash_is_told_how_to_be_read(sales: Path, flow: Flow) -> None:
+    assert flow("run", "sales.csv", "out/").code == 0
+    result = flow("run", "out", "again/")
+    assert result.code == 2
+    assert "'out' is a folder, but it stands where a tap belongs.\n" in result.stderr
+    assert result.stderr.endswith("To read the data in it, end it with a slash: out/\n")
+    assert flow("run", "out/", "again/").code == 0
+
+
 def test_a_file_passes_functions_and_a_shell_pipe(sales: Path, flow: Flow, command: Command) -> None:
     (sales / "t.py").write_text("def sales(df):\n    return df[df.id > 1]\n")
     assert flow("run", "sales.csv", "t.py", "out/").code == 0
@@ -173,3 +194,31 @@ def test_a_path_that_is_said_twice(sales: Path, flow: Flow) -> None:
     found = flow("run", "sales.csv", "--config", json.dumps({"path": "other.csv"}))
     assert found.code == 2
     assert "sales.csv is to be read, but 'path' of --config is 'other.csv'." in found.stderr
+
+
+def test_an_entry_without_a_path_holds_for_each_path(sales: Path, flow: Flow) -> None:
+    entry = {"name": "tap-datapackage", "config": {"types": {"id": "string"}}, "select": ["*.id"]}
+    (sales / "meltano.yml").write_text(json.dumps({"version": 1, "plugins": {"extractors": [entry]}}))
+    assert flow("check").code == 0
+    found = flow("run", "sales.csv")
+    assert found.code == 0, found.stderr
+    assert [one["record"] for one in found.messages if one["type"] == "RECORD"] == [{"id": "1"}, {"id": "2"}]
+    given = flow("run", "sales.csv", "--config", '{"types": {"id": "number"}}')
+    assert [one["record"] for one in given.messages if one["type"] == "RECORD"] == [{"id": 1}, {"id": 2}]
+    entry["config"]["path"] = "other.csv"  # type: ignore[index]
+    (sales / "meltano.yml").write_text(json.dumps({"version": 1, "plugins": {"extractors": [entry]}}))
+    own = flow("run", "sales.csv")
+    assert [one["record"] for one in own.messages if one["type"] == "RECORD"] == [
+        {"id": 1, "name": "Ada"},
+        {"id": 2, "name": "Bo"},
+    ]
+
+
+def test_a_file_that_came_since_is_a_stream_though_some_are_selected(sales: Path, flow: Flow) -> None:
+    (sales / "data").mkdir()
+    (sales / "data" / "a.csv").write_text(ROWS)
+    words = ("run", "data/", "--select", "*.id")
+    assert flow(*words).code == 0
+    (sales / "data" / "b.csv").write_text(ROWS)
+    found = flow(*words)
+    assert {one["stream"] for one in found.messages if one["type"] == "RECORD"} == {"a", "b"}

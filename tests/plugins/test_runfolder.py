@@ -35,6 +35,19 @@ def test_a_run_folder_is_private_and_gone_afterwards(project):
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["/data/sales.csv", "../up/out", "a/b/", "..", "https://x.example/a.csv?b=c", "logs/*.csv", "é" * 300],
+)
+def test_the_config_of_data_that_stand_for_a_tap_is_in_the_run_folder(tmp_path, project, name):
+    with run_folder(project) as folder:
+        path = write_config(folder, f"{tmp_path}{name}" if name[0] == "/" else name, {"path": name})
+        assert path.parent == folder
+        assert path.read_text()
+        assert [one.name for one in folder.iterdir()] == [path.name]
+    assert {one.name for one in tmp_path.iterdir()} <= {"meltano.yml", ".meltano"}
+
+
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, ValueError])
 def test_a_run_folder_is_gone_however_the_run_ends(project, ending):
     with pytest.raises(ending), run_folder(project) as folder:

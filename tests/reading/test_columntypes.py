@@ -6,10 +6,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from barefiles import DATE, INTEGER, NUMBER, STAMP, TEXT, of_text, refused, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from flow_singer.reading.readsettings import ReadSettings
+from flow_singer.reading.source import open_source
 
 NBSP = "\u00a0"
 
@@ -140,6 +145,13 @@ def test_what_a_person_says_in_vain_is_told(
 ) -> None:
     text = '{"id": 1}\n' if name == "a.jsonl" else "id,v\n1,x\n"
     assert told in of_text(tmp_path, text, name, **said).told[0]
+
+
+def test_of_parquet_no_rows_are_looked_at_for_types(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "a.parquet")
+    told: list[str] = []
+    with open_source(str(tmp_path / "a.parquet"), ReadSettings(sample_rows=5), notice=told.append):
+        assert [one.partition(": ")[2] for one in told] == ["'sample_rows' says nothing of parquet."]
 
 
 def test_a_form_of_dates_that_is_none(tmp_path: Path) -> None:

@@ -82,6 +82,43 @@ def test_dialects(tmp_path: Path, text: str, dialect: dict[str, Any]) -> None:
     assert read(package(tmp_path, text, dialect=dialect)) == (RECORDS, [])
 
 
+@pytest.mark.parametrize(
+    ("path", "mark", "dialect", "told"),
+    [
+        ("data.csv", ";", None, ";"),
+        ("data.csv", "\t", {"header": True}, "a tab"),
+        ("data.csv", "|", {"csv": {"header": True}}, "|"),
+        ("data.tsv", ",", None, ","),
+        ("data.csv", ",", None, None),
+        ("data.tsv", "\t", None, None),
+    ],
+)
+def test_a_delimiter_that_a_descriptor_does_not_say(
+    tmp_path: Path, path: str, mark: str, dialect: dict[str, Any] | None, told: str | None
+) -> None:
+    folder = package(tmp_path, CSV.replace(",", mark), path=path, dialect=dialect)
+    records, notices = read(folder)
+    assert records == RECORDS
+    words = f"{path} of {folder}: its cells are divided by {told}, which its descriptor does not say."
+    assert notices == ([words] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        (CSV.replace(",", ";"), {"delimiter": ","}),
+        (CSV.replace(",", ";"), {"csv": {"delimiter": ","}}),
+        (CSV.replace(",", ";").replace("price", "cost"), None),
+        ("id;name\r\n1;Ada\r\n", None),
+    ],
+)
+def test_a_delimiter_is_looked_for_only_where_none_is_said_and_the_columns_prove_it(
+    tmp_path: Path, text: str, dialect: dict[str, Any] | None
+) -> None:
+    error = refused(package(tmp_path, text, dialect=dialect))
+    assert "is not what its schema says: it lacks 'id'" in error.message
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16", "utf-16-le"])
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     text = 'id,name\r\n1,"naïve, café"\r\n'.encode(encoding)
@@ -157,6 +194,9 @@ def test_a_cell_that_is_not_of_its_type(tmp_path: Path, field: dict[str, Any], c
     assert isinstance(error, DataError)
     assert "row 2, column 'v'" in error.message
     assert cell.strip('"') in error.message
+    assert error.message.endswith(f" is not of its type, {field['type']}.")
+    assert "'types'" in (error.hint or "")
+    assert [one["id"] for one in read(folder, types={"v": "string"})[0]] == [1, 2, 3]
     assert read(folder, on_error="null")[0] == [{"id": n, "v": None} for n in (1, 2, 3)]
     records, notices = read(folder, on_error="skip")
     assert [one["id"] for one in records] == [1, 3]

@@ -15,6 +15,11 @@ from barefiles import of_text, refused
         ("a,b\n1,2,\n3,4,\n", ["a", "b", "column_3"], 2, "column 3 (no name) is 'column_3'"),
         ("a,b\nx,y,\nz,w,\n", ["a", "b", "column_3"], 2, "column 3 (no name)"),
         ("a,b,\n1,2,\n", ["a", "b", "column_3"], 1, "column 3 (no name)"),
+        ("Title\na,b,\n1,2\n3,4\n", ["a", "b"], 2, "1 row left out: 'Title'"),
+        ("a,b,\nx,y\nz,w\n", ["a", "b"], 2, None),
+        (",x\n1,0.5\n2,0.25\n", ["column_1", "x"], 2, "column 1 (no name) is 'column_1'"),
+        ('"","x"\n"a",.5\n', ["column_1", "x"], 1, "column 1 (no name)"),
+        (",Report\nid,v\n1,2\n", ["id", "v"], 1, "1 row left out: 'Report'"),
         ("Report,2024,,\nid,name,v,w\n1,a,2,3\n", ["id", "name", "v", "w"], 1, "1 row left out: 'Report 2024'"),
         ("id,name,,\nx,y,z,w\nq,r,s,t\n", ["id", "name", "column_3", "column_4"], 2, "column 3 (no name)"),
         ("# by x, y\n# on, 2024\nid,v\n1,2\n", ["id", "v"], 1, "2 rows left out: '# by x y / # on 2024'"),
@@ -62,6 +67,11 @@ def test_a_person_says_which_row_it_is(
     found = of_text(tmp_path, "T,x\n\nid,v\n1,2\n3,4\n", **said)
     assert list(found.properties) == names
     assert len(found.records) == count
+
+
+def test_a_person_says_which_row_it_is_where_it_has_a_delimiter_too_many(tmp_path: Path) -> None:
+    found = of_text(tmp_path, "T,x\nid,v,\n1,2\n3,4\n", header_row=2)
+    assert found.records == [{"id": 1, "v": 2}, {"id": 3, "v": 4}]
 
 
 def test_a_tab_can_be_said(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from packages import FORMATS, PACKED, csv_cells, data_of, parsed, sheet_of, write
 from strategies import EDGES, PROPERTIES, Typed, typed, typed_streams
 
+from flow_singer.errors import DataError
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.source import open_source
 from flow_singer.tabular.recordlines import batch_lines
@@ -106,3 +107,20 @@ def test_edges_of_every_kind(form: str, name: str) -> None:
     check_again(typed(name, [*texts, "null"]), form, "\\N")
     for text in texts:
         check_again(typed(name, [text]), form)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "later"),
+    [("a.jsonl", '{"id": 1}\n', '{"id": "x"}\n'), ("a.csv", "id\n1\n", "x\n")],
+    ids=["jsonl", "csv"],
+)
+def test_a_bare_file_that_grows_after_it_was_looked_at_is_looked_at_again(
+    tmp_path: Path, name: str, first: str, later: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(first)
+    with open_source(file, notice=lambda _: None) as source:
+        with file.open("a") as opened:
+            opened.write(later)
+        with pytest.raises(DataError, match=r"\bid\b"):
+            list(source.streams[0].lines())
