@@ -7,17 +7,19 @@ its cells are texts, as its field then says.
 from __future__ import annotations
 
 import contextlib
+import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from flow_singer.datapackage.fitting import fits
 from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
-from flow_singer.datapackage.sheetcells import MOST_CHARACTERS, SheetCells, longest_text, sheet_cells
+from flow_singer.datapackage.sheetcells import MOST_CHARACTERS, characters, sheet_values, text_cell
 from flow_singer.datapackage.waitingcolumns import WaitingColumns
-from flow_singer.datapackage.workbook import MOST_BYTES, Workbook
 from flow_singer.errors import DataError
 from flow_singer.files import sha256_file
 from flow_singer.singer.schema import Kind, Property
@@ -27,6 +29,8 @@ from flow_singer.wording import count_of
 MOST_ROWS = 1_048_575
 """Below the names of the columns."""
 MOST_COLUMNS = 16_384
+MOST_BYTES = (1 << 31) - (1 << 20)
+"""Of a sheet before it is packed: past 2 GiB a zip file needs an extension that not every reader knows."""
 OPEN_FILES = 64
 """How many of the workbooks that rows are spread over are written at once; more take further passes."""
 
@@ -99,10 +103,14 @@ class XlsxFile:
             some = paths[first : first + OPEN_FILES]
             with contextlib.ExitStack() as stack:
                 books = [
-                    stack.enter_context(Workbook(path, names, int(count)))
+                    stack.enter_context(contextlib.closing(_Book(path, names, int(count))))
                     for path, count in zip(some, rows[first:], strict=False)
                 ]
                 self._write(books, numbers - first, names, properties, typed, keep)
+                if max([book.save() for book in books]) > MOST_BYTES:
+                    raise self._no_room(
+                        f"more than {MOST_BYTES >> 20:,} MiB in one sheet, which not every reader can unpack"
+                    )
         self._waiting.remove()
         self._digests = [sha256_file(path) for path in paths]
         return {
@@ -121,7 +129,7 @@ class XlsxFile:
 
     def _write(
         self,
-        books: Sequence[Workbook],
+        books: Sequence[_Book],
         numbers: npt.NDArray[np.int32],
         names: Sequence[str],
         properties: Sequence[Property],
@@ -132,29 +140,23 @@ class XlsxFile:
         for columns, count in self._waiting.read(len(properties)):
             kept = None if keep is None else keep[row : row + count]
             for number, rows in rows_by_file(numbers[row : row + count], len(books), kept):
-                cells: list[SheetCells | None] = []
-                for i, (one, column) in enumerate(zip(properties, columns, strict=True)):
-                    if column is None:
-                        cells.append(None)
-                        continue
-                    taken = Column(column.values.take(rows), column.as_json)
-                    cells.append(self._cells(i, names[i], one, taken, typed[i]))
-                books[number].append(cells, len(rows))
-                if books[number].size_bytes > MOST_BYTES:
-                    raise self._no_room(
-                        f"more than {MOST_BYTES >> 20:,} MiB in one sheet, which not every reader can unpack"
-                    )
+                values = [[None] * len(rows)] * len(names)
+                for i, column in enumerate(columns):
+                    if column is not None:
+                        taken = Column(column.values.take(rows), column.as_json)
+                        values[i] = self._values(i, names[i], properties[i], taken, typed[i])
+                books[number].append(values)
             row += count
 
-    def _cells(self, i: int, name: str, one: Property, column: Column, typed: bool) -> SheetCells:
-        cells = sheet_cells(one, column, typed=typed)
-        if cells.exact_texts:
-            self._exact_texts[i] = self._exact_texts.get(i, 0) + cells.exact_texts
-        if cells.texts is not None and (longest := longest_text(cells.texts)) > MOST_CHARACTERS:
+    def _values(self, i: int, name: str, one: Property, column: Column, typed: bool) -> list[Any]:
+        values, exact_texts = sheet_values(one, column, typed=typed)
+        self._exact_texts[i] = self._exact_texts.get(i, 0) + exact_texts
+        longest = max((characters(value) for value in values if isinstance(value, str)), default=0)
+        if longest > MOST_CHARACTERS:
             raise self._no_room(
                 f"a text of {longest:,} characters in column '{name}', and a cell of Excel holds {MOST_CHARACTERS:,}"
             )
-        return cells
+        return values
 
     def _check_room(self, names: Sequence[str], rows: int) -> None:
         if len(names) > MOST_COLUMNS:
@@ -177,11 +179,47 @@ class XlsxFile:
         )
 
 
+class _Book:
+    """A new workbook of one sheet, whose rows wait in a temporary file of openpyxl's."""
+
+    def __init__(self, path: Path, names: Sequence[str], rows: int) -> None:
+        from openpyxl import Workbook
+        from openpyxl.utils import get_column_letter
+
+        self._path = path
+        self._book = Workbook(write_only=True)
+        self._sheet = self._book.create_sheet("data")
+        self._sheet.freeze_panes = "A2"
+        size = f"A1:{get_column_letter(len(names))}{rows + 1}"
+        self._sheet.calculate_dimension = lambda: size  # without it, readers cut rows behind their last cell
+        self.append([[name] for name in names])
+
+    def append(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Write rows: n values of each column."""
+        for row in zip(*columns, strict=True):
+            self._sheet.append(
+                [text_cell(self._sheet, value) if isinstance(value, str) else value for value in row]
+            )
+
+    def save(self) -> int:
+        """Make the file; how many bytes the sheet has before it is packed."""
+        self._book.save(self._path)
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
+            with zipfile.ZipFile(file) as archive:
+                return max(one.file_size for one in archive.infolist())
+
+    def close(self) -> None:
+        """Let go of the temporary file, which openpyxl removes when the process ends, if not before."""
+        if not self._sheet.closed:
+            self._sheet.close()
+
+
 def _held(one: Property, typed: bool, exact_texts: int) -> Held:
     note = None
     if exact_texts:
         note = (
-            f"{count_of(exact_texts, 'number')} would change in Excel, and "
+            f"{count_of(exact_texts, 'number')} would change in a workbook, and "
             f"{'is a text in its cell' if exact_texts == 1 else 'are texts in their cells'}."
         )
     kind = _TYPED.get(one.kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from flow_singer.reading.excelrows import sheet_parts
 from flow_singer.reading.jsonmisfits import mended
 from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts
 from flow_singer.reading.newerthan import ReplicationKey
-from flow_singer.reading.ownsheets import OwnSheet
+from flow_singer.reading.ownsheets import own_rows
 from flow_singer.reading.places import Place, Stamp, unchanged
 from flow_singer.reading.promises import check_file, check_rows
 from flow_singer.reading.readsettings import ReadSettings
@@ -200,14 +199,16 @@ class SourceStream:
                     )
                     yield from self._renamed(parts_of([part]) for part in lines)
                 case "json":
-                    rows = json_parts(
+                    parts = json_parts(
                         file, title=title, is_gzip=packed, encoding=found.encoding, stream=self.name
                     )
-                    yield from self._renamed([part] for part in rows)
+                    yield from self._renamed([part] for part in parts)
                 case "parquet":
                     yield from self._parquet(file, title, misfits)
                 case "xlsx" if found.is_flows:
-                    yield from self._own_sheet(file, title, misfits)
+                    places = range(len(found.fields))
+                    for rows in own_rows(file, title, found, self._settings.trust, self._notice):
+                        yield text_batch(rows, found, places, misfits, title, sure=self._is_sure)
                 case "xlsx":
                     sheet = sheet_parts(file, title, found.dialect, found.fields, self.name)
                     yield from self._renamed([part] for part in sheet)
@@ -259,22 +260,6 @@ class SourceStream:
             yield text_batch(rows, found, places, misfits, title, sure=self._is_sure)
         if source.skipped:
             misfits.skipped += source.skipped
-
-    def _own_sheet(self, file: Path, title: str, misfits: Misfits) -> Iterator[Batch]:
-        found = self._description
-        with contextlib.closing(OwnSheet(file, title)) as sheet:
-            header = sheet.header()
-            columns = [field.column for field in found.fields]
-            places = check_header(
-                header, columns, title=title, trust=self._settings.trust, notice=self._notice
-            )
-            dates = [
-                place
-                for field, place in zip(found.fields, places, strict=True)
-                if self.schema.properties[field.name].kind == "date"
-            ]
-            for rows in sheet.rows(len(header), dates):
-                yield text_batch(rows, found, places, misfits, title, sure=self._is_sure)
 
     def _parquet(self, file: Path, title: str, misfits: Misfits) -> Iterator[Batch]:
         import pyarrow.parquet as pq
