@@ -18,6 +18,7 @@ import pyarrow as pa
 from flow_singer.errors import ConfigError, DataError
 from flow_singer.reading.csvrows import ROWS, TextRows, check_header
 from flow_singer.reading.excelrows import json_value
+from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resourcedescription import ResourceDescription
 from flow_singer.tabular.textarrays import TEXT
 
@@ -42,7 +43,7 @@ def own_rows(
     path: Path,
     title: str,
     description: ResourceDescription,
-    trust: bool,
+    settings: ReadSettings,
     notice: Callable[[str], None],
 ) -> Iterator[TextRows]:
     """The rows of the first sheet, some at once: a column for each field.
@@ -51,7 +52,7 @@ def own_rows(
         path: of the workbook.
         title: of it, for a person.
         description: says what the columns are.
-        trust: whether other names of columns than these are only told.
+        settings: what a person said.
         notice: called with what a person should hear.
 
     Raises:
@@ -61,7 +62,9 @@ def own_rows(
     rows = _cells(path, title)
     header = [_text(name, is_day=False) or "" for name in next(rows, [])]
     fields = description.fields
-    places = check_header(header, [one.column for one in fields], title=title, trust=trust, notice=notice)
+    places = check_header(
+        header, [one.column for one in fields], title=title, trust=settings.trust, notice=notice
+    )
     days = [description.schema.properties[one.name].kind == "date" for one in fields]
     first = 1
     while some := list(islice(rows, ROWS)):

@@ -8,30 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from flow_singer.errors import DataError, RecordError
-from flow_singer.reading.arrowcells import arrow_cells
 from flow_singer.reading.csvrows import CsvDialect, CsvFile, by_unsaid_delimiter, check_header
 from flow_singer.reading.excelrows import sheet_parts
 from flow_singer.reading.jsonmisfits import mended
 from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts
 from flow_singer.reading.newerthan import ReplicationKey
 from flow_singer.reading.ownsheets import own_rows
+from flow_singer.reading.parquetrows import parquet_batches
 from flow_singer.reading.places import Place, Stamp, unchanged
 from flow_singer.reading.promises import check_file, check_rows
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resourcedescription import Part as FilePart
 from flow_singer.reading.resourcedescription import ResourceDescription
-from flow_singer.reading.textrows import Misfits, batch_of, text_batch
+from flow_singer.reading.textrows import Misfits, text_batch
 from flow_singer.singer.linenumbers import count_lines
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch, filtered
 from flow_singer.tabular.parts import Part, parts_of
 from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.tabular.recordlines import batch_lines
-
-_PARQUET_ROWS = 5_000
 
 
 class SourceStream:
@@ -199,16 +195,16 @@ class SourceStream:
                     )
                     yield from self._renamed(parts_of([part]) for part in lines)
                 case "json":
-                    parts = json_parts(
+                    rows = json_parts(
                         file, title=title, is_gzip=packed, encoding=found.encoding, stream=self.name
                     )
-                    yield from self._renamed([part] for part in parts)
+                    yield from self._renamed([part] for part in rows)
                 case "parquet":
-                    yield from self._parquet(file, title, misfits)
+                    yield from parquet_batches(file, title, found, self._settings, misfits, self._notice)
                 case "xlsx" if found.is_flows:
                     places = range(len(found.fields))
-                    for rows in own_rows(file, title, found, self._settings.trust, self._notice):
-                        yield text_batch(rows, found, places, misfits, title, sure=self._is_sure)
+                    for some in own_rows(file, title, found, self._settings, self._notice):
+                        yield text_batch(some, found, places, misfits, title, sure=self._is_sure)
                 case "xlsx":
                     sheet = sheet_parts(file, title, found.dialect, found.fields, self.name)
                     yield from self._renamed([part] for part in sheet)
@@ -260,32 +256,3 @@ class SourceStream:
             yield text_batch(rows, found, places, misfits, title, sure=self._is_sure)
         if source.skipped:
             misfits.skipped += source.skipped
-
-    def _parquet(self, file: Path, title: str, misfits: Misfits) -> Iterator[Batch]:
-        import pyarrow.parquet as pq
-
-        found = self._description
-        try:
-            with pq.ParquetFile(file) as opened:
-                names = opened.schema_arrow.names
-                columns = [field.column for field in found.fields]
-                places = check_header(
-                    names, columns, title=title, trust=self._settings.trust, notice=self._notice
-                )
-                first = 1
-                for table in opened.iter_batches(_PARQUET_ROWS):
-                    cells = {}
-                    for field, place in zip(found.fields, places, strict=True):
-                        values = pa.nulls(table.num_rows) if place is None else table.column(place)
-                        of = self.schema.properties[field.name]
-                        cells[field.name] = arrow_cells(of, values, own=found.is_flows)
-                    texts = {
-                        field.name: table.column(place)
-                        for field, place in zip(found.fields, places, strict=True)
-                        if place is not None
-                    }
-                    kept = misfits.settle(cells, first, title, texts, found.fields)
-                    yield batch_of(found, {name: one.column for name, one in cells.items()}, first, kept)
-                    first += table.num_rows
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
-            raise DataError(f"{title} cannot be read as Parquet: {exc}.", "Get the file again.") from exc
