@@ -5,9 +5,11 @@ Whether Excel has saved it since does not matter: what a cell is, the descriptor
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, time
+from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -22,6 +24,9 @@ from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.resourcedescription import ResourceDescription
 from flow_singer.tabular.textarrays import TEXT
 
+_OLDEST = (3, 1, 3)
+"""Releases before it of openpyxl fail at a text without characters."""
+
 
 def check_openpyxl(what: str) -> None:
     """Make sure that workbooks of Flow can be written and read, without loading what does that.
@@ -30,11 +35,12 @@ def check_openpyxl(what: str) -> None:
         what: cannot be done otherwise.
 
     Raises:
-        ConfigError: openpyxl is not installed.
+        ConfigError: openpyxl is not installed, or too old.
     """
-    if find_spec("openpyxl") is None:
+    is_there = find_spec("openpyxl") is not None
+    if not is_there or tuple(map(int, re.findall(r"\d+", version("openpyxl"))[:3])) < _OLDEST:
         raise ConfigError(
-            f"{what}: the package openpyxl is not installed.",
+            f"{what}: the package openpyxl is not installed, or is older than {'.'.join(map(str, _OLDEST))}.",
             "Install it: pip install 'flow-singer[xlsx]'",
         )
 

@@ -20,6 +20,7 @@ from test_sink import TEXT, descriptor, load, raw, read_back, record, rows, sche
 from flow_singer.datapackage import xlsxfile
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import ConfigError, DataError
+from flow_singer.reading import ownsheets
 from flow_singer.reading.readsettings import ReadSettings
 from flow_singer.reading.source import open_source
 from flow_singer.tabular.recordlines import batch_lines
@@ -101,7 +102,7 @@ def test_a_text_is_a_text_whatever_it_looks_like(tmp_path, text):
 def test_null_is_no_cell_and_an_empty_text_is_one(tmp_path):
     load(tmp_path / "p", schema(), record(id=1, name=""), record(id=2, name=None), format="xlsx")
     xml = sheet_xml(tmp_path / "p/data/s.xlsx")
-    assert re.search(r'<c r="B2" t="inlineStr"><is>.*<t ?/>.*</is></c>', xml)
+    assert re.search(r'<c r="B2" t="inlineStr"><is>.*(<t ?/>|<t></t>).*</is></c>', xml)
     assert 'r="B3"' not in xml
     assert [row["name"] for row in read(tmp_path / "p")] == ["", None]
     assert [row["name"] for row in read_back(tmp_path / "p")] == ["", None]
@@ -354,13 +355,21 @@ def test_what_is_no_workbook_is_told(tmp_path, damage):
 
 # ------------------------------------------------------------------------------------------- no openpyxl
 
+MISSING = "the package openpyxl is not installed, or is older than 3.1.3."
 INSTALL = "Install it: pip install 'flow-singer[xlsx]'"
 
 
-def test_without_openpyxl_nothing_is_written_and_the_command_that_installs_it_is_told(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(ConfigError, match="p cannot be written as xlsx: the package openpyxl") as caught:
+@pytest.mark.parametrize("is_there", [True, False])
+def test_without_openpyxl_nothing_is_written_and_the_command_that_installs_it_is_told(
+    tmp_path, monkeypatch, is_there
+):
+    if is_there:
+        monkeypatch.setattr(ownsheets, "version", lambda _: "3.1.2")
+    else:
+        monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ConfigError) as caught:
         PackageWriter(tmp_path / "p", format="xlsx")
+    assert caught.value.message == f"{tmp_path}/p cannot be written as xlsx: {MISSING}"
     assert caught.value.hint == INSTALL
     assert not list(tmp_path.iterdir())
 
@@ -386,7 +395,7 @@ def test_without_openpyxl_a_run_ends_before_its_tap_has_worked(
     hidden = {"PYTHONPATH": str(tmp_path / "hidden")}
     result = flow("run", "tap-demo", "p/", "--format", "xlsx", env=hidden)
     assert result.code == 2
-    assert f"p cannot be written as xlsx: the package openpyxl is not installed.\n{INSTALL}" in result.stderr
+    assert f"p cannot be written as xlsx: {MISSING}\n{INSTALL}" in result.stderr
     assert "records" not in result.stderr
     assert not (tmp_path / "p").exists()
     assert flow("run", "tap-demo", "p/", "--format", "jsonl", "-q", env=hidden).code == 0
