@@ -54,7 +54,7 @@ class Round:
         self.chance = random.Random(self.seed)
         self.mark = uuid.uuid4().hex
         self.mode = self.chance.choice(["append", "append", "upsert"])
-        self.form = self.chance.choice(["csv", "jsonl", "parquet"])
+        self.form = self.chance.choice(["csv", "csv.gz", "jsonl", "parquet", "xlsx"])
         self.place = self.chance.choice(["out/", "out/", "out/", "out.zip"])
         self.supervised = self.chance.random() < 0.5
         self.count = 0

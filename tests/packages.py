@@ -16,7 +16,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from flow_singer.datapackage.sink import LoadLimits, load_package
 from flow_singer.datapackage.writer import PackageWriter
 from flow_singer.errors import FlowError
 
-FORMATS = ("csv", "jsonl", "parquet")
+FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 """Each in its own way; those of text may be packed besides."""
 PACKED = ("csv.gz", "jsonl.gz")
 ABSENT_TEXT = "null"
@@ -111,7 +111,9 @@ def check(
     assert len(set(columns.values())) == len(fields) == len(columns)
     assert set(columns) == set(kinds)
     assert resource["flow:records"] == len(rows)
-    reader = {"csv": _check_csv, "jsonl": _check_jsonl, "parquet": _check_parquet}[resource["format"]]
+    reader = {"csv": _check_csv, "jsonl": _check_jsonl, "parquet": _check_parquet, "xlsx": _check_xlsx}[
+        resource["format"]
+    ]
     reader(folder / resource["path"], resource, columns, each or [kinds] * len(rows), rows, written)
     return dict(resource)
 
@@ -140,6 +142,22 @@ def _left_open() -> Iterator[None]:
         warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()
+
+
+def sheet_of(path: Path) -> tuple[list[str], list[list[Any]]]:
+    """The names of a workbook's columns and its rows, as openpyxl reads them: texts, numbers, booleans, dates, None."""
+    import openpyxl
+    from openpyxl.utils.escape import unescape
+
+    book = openpyxl.load_workbook(path, read_only=True)  # the other way, it leaves out rows without a cell
+    (sheet,) = book.worksheets
+    rows = []
+    for row in sheet.iter_rows():
+        assert not any(cell.data_type in ("f", "e") for cell in row)
+        values = [unescape(cell.value) if isinstance(cell.value, str) else cell.value for cell in row]
+        rows.append([one.date().isoformat() if isinstance(one, datetime) else one for one in values])
+    book.close()
+    return ["" if name is None else name for name in rows[0]], rows[1:]
 
 
 def data_of(path: Path) -> bytes:
@@ -316,6 +334,41 @@ def _is_value_of(value: Any, type_: pa.DataType, expected: str, kind: str, writt
         bits = struct.pack("d", value) == struct.pack("d", float(plain))
         return bits and Decimal(repr(value)) == Decimal(plain)
     return Decimal(value) == Decimal(plain)
+
+
+# ------------------------------------------------------------------------------------------------- Excel
+
+
+def _check_xlsx(
+    path: Path,
+    resource: Mapping[str, Any],
+    columns: Mapping[str, str],
+    each: list[Kinds],
+    rows: list[dict[str, str]],
+    written: bool,
+) -> None:
+    names, cells = sheet_of(path)
+    types = {field["name"]: field["type"] for field in resource["schema"]["fields"]}
+    assert names == list(types)
+    assert len(cells) == len(rows)
+    for found, row, kinds in zip(cells, rows, each, strict=True):
+        for name, column in columns.items():
+            value, expected = found[names.index(column)], row.get(name, ABSENT_TEXT)
+            if expected == "null":
+                assert value is None, name
+                continue
+            assert value is not None, (name, expected)
+            kind = kinds.get(name, "json")
+            if isinstance(value, bool):
+                assert value is parsed(expected), (name, value, expected)
+            elif isinstance(value, int | float):
+                number = json.loads(expected) if kind == "decimal-text" else expected
+                assert Decimal(repr(value)) == Decimal(number), (name, value, expected)
+            elif types[column] in ("any", "object", "array") and _is_json(value):
+                same_json = same(parsed(value, written=written), parsed(expected, written=written))
+                assert same_json or kind in _BARE_JSON, (name, value, expected)
+            else:
+                assert _is_text_of(value, expected, kind, written), (name, value, expected)
 
 
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -58,6 +58,7 @@ HEAVY: dict[str, set[str]] = {
     "jinja2": {"looking"},
     "jsonschema": set(),
     "numpy": {"tabular", "datapackage", "checks", "looking"},
+    "openpyxl": {"reading", "datapackage"},
     "pandas": {"tabular", "transforms"},
     "pyarrow": {"singer", "tabular", "reading", "datapackage", "checks", "looking"},
     "requests": {"reading"},

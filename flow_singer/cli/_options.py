@@ -24,7 +24,7 @@ max_rejects = click.option(
 package_format = click.option(
     "--format",
     "form",
-    type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]),
+    type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx"]),
     default="csv",
     show_default=True,
     help="Format of a Data Package.",

@@ -182,9 +182,9 @@ def _idle_for_package(target: str, form: str | None) -> list[Idle]:
         Idle("on_incomplete", f"has no use for {target}: a package is published whole or not at all.")
     )
     idle.append(Idle("config", f"is for a target, and {target} is a Data Package."))
-    if form == "parquet":
+    if other := {"parquet": "Parquet", "xlsx": "Excel"}.get(form or ""):
         idle.append(
-            Idle("check", "reads CSV and JSON Lines, not Parquet.", "Leave it out, or choose --format csv.")
+            Idle("check", f"reads CSV and JSON Lines, not {other}.", "Leave it out, or choose --format csv.")
         )
     if form not in ("csv", "csv.gz", None):
         idle.append(Idle("csv_null", f"is for CSV, and the format is {form}."))

@@ -31,7 +31,7 @@ from flow_singer.singer.schema import StreamSchema
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 STORED_TYPE = "flow:storedType"
-"""The Parquet type of a field: what later rows of the same file have to fit, or widen."""
+"""The Parquet type of a field, or how its cells are stored in a workbook: what later rows have to fit, or widen."""
 
 
 def package_descriptor(

@@ -76,7 +76,7 @@ class Draft:
         self._seeds[schema.stream] = seed
         self._tables[schema.stream] = StreamTable(
             schema,
-            open_file(self._form, path, csv_null=self._csv_null, stored=stored_types(seed)),
+            open_file(self._form, path, schema.stream, csv_null=self._csv_null, stored=stored_types(seed)),
             null_text=(self._csv_null or "") if self._form.kind == "csv" else None,
             notice=self._notice,
             columns=columns_of(seed),

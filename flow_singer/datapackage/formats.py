@@ -23,7 +23,7 @@ class Format:
     """
 
     name: str
-    kind: Literal["csv", "jsonl", "parquet"]
+    kind: Literal["csv", "jsonl", "parquet", "xlsx"]
     mediatype: str
     is_packed: bool = False
     is_text: bool = True
@@ -47,6 +47,9 @@ FORMATS: dict[str, Format] = {
         Format("jsonl", "jsonl", _JSONL),
         Format("jsonl.gz", "jsonl", _JSONL, is_packed=True),
         Format("parquet", "parquet", "application/vnd.apache.parquet", is_text=False),
+        Format(
+            "xlsx", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", is_text=False
+        ),
     )
 }
 
@@ -59,6 +62,7 @@ def format_said(resource: Mapping[str, Any]) -> str:
 def open_file(
     form: Format,
     path: Path,
+    stream: str,
     *,
     csv_null: str | None = None,
     stored: Mapping[str, str] | None = None,
@@ -68,6 +72,7 @@ def open_file(
     Args:
         form: its format.
         path: the file.
+        stream: whose rows they are.
         csv_null: the text of null in CSV; None for an empty cell.
         stored: types that columns have in other files of the stream, where the format has types: here they are no
             narrower.
@@ -76,6 +81,10 @@ def open_file(
         from flow_singer.datapackage.parquetfile import ParquetFile
 
         return ParquetFile(path, stored)
+    if form.kind == "xlsx":
+        from flow_singer.datapackage.xlsxfile import XlsxFile
+
+        return XlsxFile(path, stored, stream=stream)
     from flow_singer.datapackage.textfile import Layout, TextFile
 
     layout: Layout

@@ -152,7 +152,7 @@ class Joiner:
         is_upsert = self._mode == "upsert"
         table = StreamTable(
             new.table.schema,
-            open_file(self._form, built, csv_null=self._csv_null, stored=stored_types(old)),
+            open_file(self._form, built, stream, csv_null=self._csv_null, stored=stored_types(old)),
             null_text=(self._csv_null or "") if self._form.kind == "csv" else None,
             notice=self._notice,
             columns=_united(columns_of(old), new.table.columns),

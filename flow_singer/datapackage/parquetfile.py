@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -26,6 +26,7 @@ from flow_singer.datapackage.fitting import casts
 from flow_singer.datapackage.parquettypes import DECIMAL_DIGITS, ParquetType, for_pandas, parquet_types
 from flow_singer.datapackage.rowfile import Held, Split, rows_by_file
 from flow_singer.datapackage.textcells import plain_texts
+from flow_singer.datapackage.waitingcolumns import WaitingColumns
 from flow_singer.files import sha256_file
 from flow_singer.singer.digits import Digits
 from flow_singer.singer.schema import Kind, Property
@@ -54,9 +55,7 @@ class ParquetFile:
     def __init__(self, path: Path, stored: Mapping[str, str] | None = None) -> None:
         self.path = path
         self._stored = stored or {}
-        self._columns_path = path.with_name(path.name + ".columns")
-        self._columns = self._columns_path.open("xb")
-        self._sizes: list[int] = []
+        self._columns = WaitingColumns(path)
         self._digests: list[str] = []
         self._says: list[tuple[Kind, Digits]] = []
         self._chosen: list[_Choice] = []
@@ -70,23 +69,7 @@ class ParquetFile:
     ) -> None:
         """Take `count` rows; `names` may only grow from call to call, at the end."""
         self._try_first_choices(names, cells)
-        arrays = [pa.nulls(count, TEXT) if column is None else column.values for _, column in cells]
-        as_json = bytes(column is None or column.as_json for _, column in cells)
-        batch = pa.record_batch(
-            [*arrays, pa.nulls(count)],  # the last one holds the number of rows where there is no column
-            schema=pa.schema(
-                [*(pa.field(str(i), a.type) for i, a in enumerate(arrays)), pa.field("", pa.null())],
-                {b"as_json": as_json.hex().encode()},
-            ),
-        )
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(
-            sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
-        ) as writer:
-            writer.write_batch(batch)
-        data = sink.getvalue()
-        self._columns.write(data)
-        self._sizes.append(data.size)
+        self._columns.append(cells, count)
 
     def finish(
         self,
@@ -106,13 +89,12 @@ class ParquetFile:
         Returns:
             The type of each column, by its name.
         """
-        self._columns.close()
         chosen = self._choose(names, properties)
         schema = for_pandas(pa.schema([pa.field(n, c.type) for n, c in zip(names, chosen, strict=True)]))
         paths = [self.path] if split is None else split.paths
         for first in range(0, len(paths), OPEN_FILES):
             self._write(paths[first : first + OPEN_FILES], first, split, schema, properties, chosen, keep)
-        self._columns_path.unlink()
+        self._columns.remove()
         for path in paths:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -130,17 +112,6 @@ class ParquetFile:
     def close(self) -> None:
         """Let go of the files where they are."""
         self._columns.close()
-
-    def _read(self, properties: Sequence[Property]) -> Iterator[tuple[list[Column | None], int]]:
-        with self._columns_path.open("rb") as file:
-            for size in self._sizes:
-                batch = pa.ipc.open_stream(file.read(size)).read_next_batch()
-                as_json = bytes.fromhex(batch.schema.metadata[b"as_json"].decode())
-                columns: list[Column | None] = [
-                    Column(values, bool(flag)) for values, flag in zip(batch.columns, as_json, strict=False)
-                ]
-                columns += [None] * (len(properties) - len(columns))
-                yield columns, batch.num_rows
 
     def _write(
         self,
@@ -160,7 +131,7 @@ class ParquetFile:
             # One thread compresses a row group while this one makes the next; it ends before its file is closed.
             groups = _RowGroups(writers, stack.enter_context(Behind()))
             row = 0
-            for columns, count in self._read(properties):
+            for columns, count in self._columns.read(len(properties)):
                 kept = None if keep is None else keep[row : row + count]
                 numbers = np.zeros(count, np.int32) if split is None else split.numbers[row : row + count]
                 row += count
@@ -215,7 +186,7 @@ class ParquetFile:
                 undecided.add(i)
         while undecided:
             failed: set[int] = set()
-            for columns, _ in self._read(properties):
+            for columns, _ in self._columns.read(len(properties)):
                 for i in undecided - failed:
                     column = columns[i]
                     if column is not None and not chosen[i].fits(properties[i], column):

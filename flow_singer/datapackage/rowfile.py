@@ -21,11 +21,13 @@ class Held(NamedTuple):
         field_type: its Table Schema type, where that differs from what its property says.
         stored: the format's own type, where it has types.
         instead_of: the format's own type that its property has, where some value did not fit it.
+        note: what else a person should hear.
     """
 
     field_type: str | None
-    stored: str
-    instead_of: str | None
+    stored: str | None
+    instead_of: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class TableColumn:
                 f"some values do not fit {held.instead_of}, which its SCHEMA says; the column becomes "
                 f"{held.stored}."
             )
-        return None
+        return held.note
 
     def ambiguity(self, null_text: str | None) -> str | None:
         """Which of its values read as null though they are none."""

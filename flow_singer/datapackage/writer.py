@@ -32,11 +32,12 @@ from flow_singer.datapackage.validation import check_package
 from flow_singer.dataplaces import DESCRIPTOR
 from flow_singer.errors import ConfigError, DataError, TargetError
 from flow_singer.files import fsync_folder
+from flow_singer.reading.ownsheets import check_openpyxl
 from flow_singer.singer.foreignkeys import ForeignKey
 from flow_singer.singer.schema import StreamSchema
 from flow_singer.tabular.batch import Batch
 
-FormatName = Literal["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]
+FormatName = Literal["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx"]
 """The formats that a package's files may have."""
 
 
@@ -81,7 +82,8 @@ class PackageWriter:
         former: the same where it is added to; None where it is replaced.
 
     Raises:
-        ConfigError: something else than a package of Flow's stands at `target`, or one of another format.
+        ConfigError: something else than a package of Flow's stands at `target`, or one of another format; or
+            what writes this one is not installed.
         TargetError: nothing can be written there.
         BusyError: another process has been publishing there for a minute.
     """
@@ -122,6 +124,8 @@ class PackageWriter:
             found = None if self.former is None else former_format(self.former)
             own_format, own_null = found or ("csv", None)
             self._format = FORMATS[format or own_format]
+            if self._format.kind == "xlsx":
+                check_openpyxl(f"{self.path} cannot be written as xlsx")
             self._csv_null = (csv_null or own_null) if self._format.kind == "csv" else None
             if self.former is not None:
                 check_format(self.former, self._format.name, self._csv_null)
@@ -189,10 +193,15 @@ class PackageWriter:
 
         Raises:
             DataError: no stream has any column, so that there is nothing to publish; or what came is not valid.
-            ConfigError: meanwhile something else has come to its place, or what came does not go with what is there.
+            ConfigError: it cannot be checked; meanwhile something else has come to its place, or what came does not go with what is there.
             TargetError: the package cannot be written.
             BusyError: another process has been publishing there for too long, or has moved the same bookmark.
         """
+        if check and not self._format.is_text:
+            raise ConfigError(
+                f"--check reads CSV and JSON Lines, and {self.path} holds {self._format.name}. Nothing was published.",
+                "Leave it out.",
+            )
         self._draft.check_partitions()
         with self._writing():
             new = self._draft.finish()

@@ -15,6 +15,7 @@ from flow_singer.reading.excelrows import sheet_parts
 from flow_singer.reading.jsonmisfits import mended
 from flow_singer.reading.jsonrows import inline_rows, json_parts, jsonl_parts, row_parts
 from flow_singer.reading.newerthan import ReplicationKey
+from flow_singer.reading.ownsheets import own_rows
 from flow_singer.reading.parquetrows import parquet_batches
 from flow_singer.reading.places import Place, Stamp, unchanged
 from flow_singer.reading.promises import check_file, check_rows
@@ -201,6 +202,10 @@ class SourceStream:
                     yield from self._renamed([part] for part in rows)
                 case "parquet":
                     yield from parquet_batches(file, title, found, self._settings, misfits, self._notice)
+                case "xlsx" if found.is_flows:
+                    places = range(len(found.fields))
+                    for some in own_rows(file, title, found, self._settings, self._notice):
+                        yield text_batch(some, found, places, misfits, title, sure=self._is_sure)
                 case "xlsx":
                     sheet = sheet_parts(file, title, found.dialect, found.fields, self.name)
                     yield from self._renamed([part] for part in sheet)

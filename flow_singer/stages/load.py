@@ -34,7 +34,7 @@ class PackageOptions:
     """How a Data Package is written.
 
     Attributes:
-        format: csv, jsonl or parquet; None for that of the package that it is added to, else CSV.
+        format: csv, csv.gz, jsonl, jsonl.gz, parquet or xlsx; None for that of the package that it is added to, else CSV.
         csv_null: the text of null in CSV; None for that of the package that it is added to, else an empty cell.
         check: whether frictionless looks at it first.
         mode: replace, append or upsert.

@@ -63,7 +63,7 @@ def load_into_package(
     Args:
         target: the package's folder or zip file.
         stream: begun, wanting every stream.
-        form: csv, jsonl or parquet; None for that of the package, else CSV.
+        form: csv, csv.gz, jsonl, jsonl.gz, parquet or xlsx; None for that of the package, else CSV.
         csv_null: the text of null in CSV; None for that of the package, else an empty cell.
         mode: replace, append or upsert.
         partition_by: see [`PackageWriter`][flow_singer.datapackage.writer.PackageWriter].

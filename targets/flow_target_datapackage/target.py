@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TargetDataPackage(BatchTarget):
-    """Writes the streams of a run as a Data Package (CSV, JSON Lines or Parquet)."""
+    """Writes the streams of a run as a Data Package (CSV, JSON Lines, Parquet or Excel)."""
 
     name = "target-datapackage"
     package_name = "flow-singer"
@@ -30,7 +30,7 @@ class TargetDataPackage(BatchTarget):
             },
             "format": {
                 "type": "string",
-                "enum": ["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"],
+                "enum": ["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx"],
                 "default": "csv",
                 "title": "Format",
                 "description": "Format of the package's files.",

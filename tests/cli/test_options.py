@@ -189,7 +189,7 @@ def test_a_bookmark_named_for_the_last_stage_is_that_of_the_whole_run(nine: Path
     ("variables", "said"),
     [
         ({"FLOW_RUN_LIMIT": "x"}, "Invalid value for variable FLOW_RUN_LIMIT: 'x' is not a whole number"),
-        ({"FLOW_RUN_FORMAT": "xlsx"}, "Invalid value for variable FLOW_RUN_FORMAT: 'xlsx' is not one of"),
+        ({"FLOW_RUN_FORMAT": "excel"}, "Invalid value for variable FLOW_RUN_FORMAT: 'excel' is not one of"),
         ({"FLOW_RUN_FORCE": "perhaps"}, "Invalid value for variable FLOW_RUN_FORCE: 'perhaps'"),
         ({"FLOW_LOG_LEVEL": "loud"}, "Invalid value for variable FLOW_LOG_LEVEL: 'loud' is not one of"),
         ({"MELTANO_RUN_FULL_REFRESH": "x"}, "Invalid value for variable MELTANO_RUN_FULL_REFRESH: 'x'"),

@@ -44,6 +44,8 @@ def suite(form):
 TestSdkSuiteCsv = suite("csv")
 TestSdkSuiteJsonLines = suite("jsonl")
 TestSdkSuiteParquet = suite("parquet")
+TestSdkSuitePacked = suite("jsonl.gz")
+TestSdkSuiteExcel = suite("xlsx")
 
 
 def record(**values):
@@ -133,11 +135,13 @@ def test_a_run_that_is_cut_short_adds_nothing_and_says_so(tmp_path):
     assert (tmp_path / "p/data/s.csv").read_bytes() == b"id,name\r\n1,\r\n"
 
 
-def test_another_format_is_told_in_words_of_settings(tmp_path):
-    run(tmp_path, SCHEMA, record(id=1), format="parquet")
+@pytest.mark.parametrize("form", ["parquet", "csv.gz", "xlsx"])
+def test_another_format_is_told_in_words_of_settings(tmp_path, form):
+    run(tmp_path, SCHEMA, record(id=1), format=form)
     done = run(tmp_path, SCHEMA, record(id=2), write_mode="append", code=1)
     assert (
-        b'Add it as format: "parquet", or write the package anew with write_mode: "replace".' in done.stderr
+        f'Add it as format: "{form}", or write the package anew with write_mode: "replace".'.encode()
+        in done.stderr
     )
 
 

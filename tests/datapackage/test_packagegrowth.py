@@ -65,7 +65,12 @@ def check(folder: Path, *, whole: bool = True) -> dict[str, Any]:
             assert sum(part["rows"] for part in parts) == one["flow:records"]
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert there == named
-    if whole and all(one["format"] != "parquet" for one in package["resources"]):
+    # Frictionless has no Parquet here, and reads one workbook of a resource only.
+    unread = [
+        one["format"] == "parquet" or (one["format"] == "xlsx" and isinstance(one["path"], list))
+        for one in package["resources"]
+    ]
+    if whole and not any(unread):
         report = frictionless_report(folder)
         assert report.valid, report.flatten(["name", "message"])
     return package
@@ -259,7 +264,7 @@ def test_a_type_that_became_wider_holds_both(tmp_path, form, old, new, rows):
         add(tmp_path / "p", schema(properties={"id": one}, key=()), raw(f'"id":{text}'), format=form)
         check(tmp_path / "p")
     expected = [json.loads(text, parse_float=str) for text in rows]
-    if form == "parquet" and new == {"type": "number"}:  # of doubles
+    if form in ("parquet", "xlsx") and new == {"type": "number"}:  # of doubles
         expected = [1, "2.5"]
     assert [row["id"] for row in read(tmp_path / "p")] == expected
 
