@@ -95,7 +95,8 @@ def _cells(path: Path, title: str) -> Iterator[Sequence[Any]]:
             sheet.reset_dimensions()  # a size that is wrong would hide rows
             yield from sheet.iter_rows(values_only=True)
     except Exception as exc:  # openpyxl has no errors of its own for what is damaged
-        raise DataError(f"{title} cannot be read as a workbook: {exc}.", "Get the file again.") from exc
+        reason = str(exc).partition("\n")[0].rstrip(".") or type(exc).__name__
+        raise DataError(f"{title} cannot be read as a workbook: {reason}.", "Get the file again.") from exc
 
 
 def _check_shared_texts(file: IO[bytes]) -> None:

@@ -7,6 +7,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -133,10 +134,11 @@ def test_characters_that_xml_does_not_have_are_there_by_their_numbers(tmp_path):
 
 
 def test_numbers_that_a_workbook_would_change_are_texts_and_told_once(tmp_path):
-    values = ["9007199254740993", "1", str(-(2**63)), str(2**80)]
+    values = ["9007199254740993", "1", str(-(2**63)), str(2**80), "9007199254740994", str(10**20)]
     numbers = [
         "0.30000000000000004",
         "1e400",
+        "4.940656458412465e-324",
         "5e-324",
         "1.50",
         "1e20",
@@ -152,17 +154,23 @@ def test_numbers_that_a_workbook_would_change_are_texts_and_told_once(tmp_path):
         format="xlsx",
     )
     assert notices == [
-        "stream 's', column 'id': 3 numbers would change in a workbook, and are texts in their cells.",
-        "stream 's', column 'n': 4 numbers would change in a workbook, and are texts in their cells.",
+        "stream 's', column 'id': 5 numbers would change in a workbook, and are texts in their cells.",
+        "stream 's', column 'n': 5 numbers would change in a workbook, and are texts in their cells.",
     ]
     found = rows(tmp_path / "p")
-    assert [row["id"] for row in found][:5] == [values[0], 1, *values[2:], -(2**53)]
-    assert [row["n"] for row in found][5:] == [*numbers[:3], 1.5, 1e20, 0.1234567890123456, 2**53 + 2]
+    assert [row["id"] for row in found][: len(values) + 1] == [values[0], 1, *values[2:], -(2**53)]
+    assert [row["n"] for row in found][len(values) + 1 :] == [
+        *numbers[:4],
+        1.5,
+        1e20,
+        0.1234567890123456,
+        2**53 + 2,
+    ]
     check(tmp_path / "p")
     found = read(tmp_path / "p")
-    assert [row["id"] for row in found[:5]] == [*map(int, values), -(2**53)]
-    assert found[4]["n"] == "0.12345678901234567890"
-    for row, number in zip(found[5:], numbers, strict=True):
+    assert [row["id"] for row in found[: len(values) + 1]] == [*map(int, values), -(2**53)]
+    assert found[len(values)]["n"] == "0.12345678901234567890"
+    for row, number in zip(found[len(values) + 1 :], numbers, strict=True):
         assert Decimal(row["n"]) == Decimal(number)
 
 
@@ -281,6 +289,14 @@ def saved_with_how_it_is_read_aloud(path: Path) -> None:
     saved(path, change)
 
 
+def saved_with_a_wrong_size(path: Path) -> None:
+    def change(parts: dict[str, str]) -> None:
+        assert '<dimension ref="A1:H3"' in parts[SHEET]
+        parts[SHEET] = parts[SHEET].replace('ref="A1:H3"', 'ref="A1:B2"')
+
+    saved(path, change)
+
+
 def saved_by_openpyxl(path: Path) -> None:
     book = openpyxl.load_workbook(path)
     book.properties.title = "saved"  # in the same second the bytes would be the same
@@ -312,7 +328,8 @@ def saved_with_shared_texts(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "save", [saved_by_openpyxl, saved_with_shared_texts, saved_with_how_it_is_read_aloud]
+    "save",
+    [saved_by_openpyxl, saved_with_shared_texts, saved_with_how_it_is_read_aloud, saved_with_a_wrong_size],
 )
 def test_what_a_spreadsheet_program_has_saved_is_read_by_the_types_of_the_descriptor(tmp_path, save):
     load(tmp_path / "p", schema(properties=PROPERTIES), FULL, raw('"id":2,"more":"5"'), format="xlsx")
@@ -339,6 +356,42 @@ def test_a_text_that_openpyxl_would_change_is_told(tmp_path):
         open_source(tmp_path / "p", ReadSettings(trust=True), notice=lambda _: None) as source,
     ):
         list(source.stream("s").batches())
+
+
+STYLES = f'<styleSheet xmlns="{MAIN}"><fonts><font><sz val="x"/></font></fonts></styleSheet>'
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        *((part, "") for part in ("[Content_Types].xml", "xl/workbook.xml", "xl/styles.xml", SHEET)),
+        ("xl/workbook.xml", "no XML"),
+        ("xl/styles.xml", STYLES),
+        (SHEET, "<worksheet>"),
+    ],
+)
+def test_a_part_of_a_workbook_that_cannot_be_read_is_told_in_a_line(tmp_path, part, content):
+    load(tmp_path / "p", schema(), record(id=1), format="xlsx")
+    saved(tmp_path / "p/data/s.xlsx", lambda parts: parts.update({part: content}))
+    with (
+        pytest.raises(DataError, match=r"cannot be read as a workbook: \S") as caught,
+        open_source(tmp_path / "p", ReadSettings(trust=True), notice=lambda _: None) as source,
+    ):
+        list(source.stream("s").batches())
+    assert "\n" not in caught.value.message
+
+
+def test_a_time_of_midnight_that_a_person_writes_is_a_day_in_a_column_of_days_only(tmp_path):
+    load(tmp_path / "p", schema(properties=PROPERTIES), FULL, format="xlsx")
+    book = openpyxl.load_workbook(tmp_path / "p/data/s.xlsx")
+    columns = list(PROPERTIES)
+    for name in ("day", "at"):
+        book.worksheets[0].cell(2, columns.index(name) + 1, datetime(2026, 2, 1))
+    book.save(tmp_path / "p/data/s.xlsx")
+    with open_source(tmp_path / "p", ReadSettings(trust=True), notice=lambda _: None) as source:
+        (batch,) = source.stream("s").batches()
+    assert batch.columns["day"].values.to_pylist() == ["2026-02-01"]
+    assert batch.columns["at"].values.to_pylist() == ["2026-02-01T00:00:00"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no", b"half"])
