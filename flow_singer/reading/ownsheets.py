@@ -122,6 +122,6 @@ def _text(value: Any, *, is_day: bool) -> str | None:
         return str(unescape(value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    if is_day and isinstance(value, datetime) and value.time() == time():
+    if isinstance(value, datetime) and value.time() == time():
         value = value.date()
     return str(json_value(value, stamp=not is_day))

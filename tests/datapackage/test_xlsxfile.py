@@ -358,7 +358,7 @@ def test_a_text_that_openpyxl_would_change_is_told(tmp_path):
         list(source.stream("s").batches())
 
 
-STYLES = f'<styleSheet xmlns="{MAIN}"><fonts><font><sz val="x"/></font></fonts></styleSheet>'
+STYLES = f'<styleSheet xmlns="{MAIN}"><borders><border><left style="x"/></border></borders></styleSheet>'
 
 
 @pytest.mark.parametrize(
