@@ -204,7 +204,16 @@ BARE_FILES = [
         (289,),
         ("10 empty texts read as null",),
     ),
-    BareFile("country-data", "data/currencies.csv", ("string string string string",), (178,)),
+    BareFile(
+        "country-data",
+        "data/currencies.csv",
+        ("string string string string",),
+        (178,),
+        (
+            "'decimals' is text, but would be of type integer",
+            "'number' is text, but would be of type integer",
+        ),
+    ),
 ]
 
 
