@@ -14,7 +14,6 @@ import numpy as np
 
 from flow_singer.checks.cellvalues import Mask
 from flow_singer.checks.contractchoice import Contract
-from flow_singer.checks.schemarules import value_finds
 from flow_singer.errors import DataError
 from flow_singer.singer.references import resolve
 from flow_singer.singer.schema import Property, StreamSchema
@@ -131,6 +130,8 @@ def misfits(batch: Batch, before: StreamSchema, names: Collection[str] | None = 
         before: the former one.
         names: the columns to look at; None for all.
     """
+    from flow_singer.checks.schemarules import value_finds  # what is left out is the exception
+
     found = {}
     for name, column in {**batch.columns, **batch.undeclared}.items():
         if column.values.null_count == batch.count or (names is not None and name not in names):

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,6 @@ from flow_singer.checks.contract import (
     sentences,
 )
 from flow_singer.checks.contractchoice import Contract, ContractChoice
-from flow_singer.checks.recordlook import Reject
 from flow_singer.datapackage.formerpackage import FormerPackage, FormerSchema
 from flow_singer.datapackage.sink import Sink
 from flow_singer.errors import DataError, RecordError
@@ -33,6 +32,9 @@ from flow_singer.tabular.recorddecoder import RecordDecoder
 from flow_singer.tabular.recordlines import batch_lines
 from flow_singer.tabular.textarrays import join, text_bytes
 from flow_singer.wording import count_of
+
+if TYPE_CHECKING:
+    from flow_singer.checks.recordlook import Reject
 
 
 class PackageSink(Sink, Protocol):

@@ -21,6 +21,9 @@ nan = click.option(
 max_rejects = click.option(
     "--max-rejects", type=click.IntRange(0), help="Fail when more than this are set aside."
 )
+FOR_PACKAGES = ("form", "csv_null", "write_mode", "partition_by", "contract", "descriptor", "check")
+"""The options, by their parameters, that have no use where no Data Package is written."""
+
 package_format = click.option(
     "--format",
     "form",

@@ -17,6 +17,7 @@ from flow_singer.cli._hints import in_words_of_run
 from flow_singer.cli._idle import Idle, refuse_idle
 from flow_singer.cli._liveline import LiveLine
 from flow_singer.cli._logging import set_context
+from flow_singer.cli._options import FOR_PACKAGES
 from flow_singer.cli._optionvars import variables_of
 from flow_singer.cli._pluginlines import shows_chatter
 from flow_singer.cli._runlog import new_log
@@ -128,16 +129,7 @@ def _refuse_idle_options(
         refuse_idle(_idle_with_target(targets[0], pipeline))
     if not folders:
         why = "has no use here: there is no Data Package (a folder that ends in /)."
-        options_of_packages = (
-            "form",
-            "csv_null",
-            "write_mode",
-            "partition_by",
-            "contract",
-            "descriptor",
-            "check",
-        )
-        refuse_idle([Idle(name, why) for name in options_of_packages])
+        refuse_idle([Idle(name, why) for name in FOR_PACKAGES])
     if pipeline.partition_by is not None:
         PartitionBy.parse(pipeline.partition_by)  # before a tap begins
     if not plugins:

@@ -109,18 +109,7 @@ def command(
     else:
         refuse_other_kind(cli.workspace, target, "loaders")
         why = f"is for a Data Package (a folder that ends in /), and {target} is a target."
-        refuse_idle(
-            Idle(option, why)
-            for option in (
-                "form",
-                "csv_null",
-                "write_mode",
-                "partition_by",
-                "contract",
-                "descriptor",
-                "check",
-            )
-        )
+        refuse_idle(Idle(option, why) for option in _options.FOR_PACKAGES)
     options = LoadOptions(
         on_incomplete=on_incomplete,
         require_end=require_end,

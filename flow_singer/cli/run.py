@@ -261,18 +261,8 @@ def _run_tap(cli: Cli, name: str, options: TapOptions, config: str | None, to: s
     refuse_idle(
         Idle(option, "has no use here: the messages go to stdout.")
         for option in (
-            "target_config",
-            "form",
-            "force",
-            "on_incomplete",
-            "reject",
-            "max_rejects",
-            "csv_null",
-            "write_mode",
-            "partition_by",
-            "contract",
-            "descriptor",
-            "check",
+            *("target_config", "force", "on_incomplete", "reject", "max_rejects"),
+            *_options.FOR_PACKAGES,
         )
     )
     refuse_idle(

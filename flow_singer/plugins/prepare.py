@@ -15,6 +15,7 @@ from flow_singer.errors import EXIT_REJECTS, ConfigError
 from flow_singer.nearnames import did_you_mean, near_names
 from flow_singer.plugins.about import About, ask_about, known_about
 from flow_singer.plugins.builds import cache_folder
+from flow_singer.plugins.datasources import READER
 from flow_singer.plugins.environments import ensure_environment
 from flow_singer.plugins.programs import FoundPlugin, Kind, find_plugin
 from flow_singer.plugins.strayvariables import Stray, might_stray, stray_variables
@@ -104,7 +105,10 @@ def prepare(
                 "Leave one of them out.",
             )
         own = {**own, "path": found.data}
-    plugin = found.plugin or _of_every_path(project, found) or unlisted_plugin(kind, found.own_name)
+    plugin = found.plugin
+    if plugin is None and project is not None and found.data is not None:
+        plugin = entry_of_every_path(project)
+    plugin = plugin or unlisted_plugin(kind, found.own_name)
     settings = resolve(place, plugin, upstream=upstream)
     if project is not None:
         ensure_environment(project, found, settings=settings, progress=logger.info)
@@ -131,11 +135,9 @@ def prepare(
     )
 
 
-def _of_every_path(project: Project | None, found: FoundPlugin) -> Plugin | None:
+def entry_of_every_path(project: Project) -> Plugin | None:
     """The entry of the tap that reads data, where it names no path: what it says holds for each that is typed."""
-    if project is None or found.data is None:
-        return None
-    plugin = project.plugin("extractors", found.own_name)
+    plugin = project.plugin("extractors", READER)
     return None if plugin is None or "path" in resolve(project, plugin).config else plugin
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from flow_singer.checks.decorator import expected_of
 from flow_singer.checks.expectations import Expectation, read_expectations
 from flow_singer.errors import ConfigError
-from flow_singer.project.definitions import extras_of
 from flow_singer.project.yamlfile import Section, read_yaml
 from flow_singer.singer.foreignkeys import ForeignKey
+from flow_singer.stages.tapextras import extras_of_tap
 
 if TYPE_CHECKING:
     from flow_singer.project.meltanofile import Project
@@ -21,24 +21,20 @@ KEY = "expect"
 
 
 def expected_of_tap(project: Project | None, tap: str | None) -> list[Expectation]:
-    """What `expect:` says of the streams of a tap, the active environment before the tap before what it inherits.
+    """What `expect:` says of the streams of a tap.
 
     Args:
         project: of the command.
-        tap: its name; None where it is not known.
+        tap: see [`extras_of_tap`][flow_singer.stages.tapextras.extras_of_tap].
 
     Raises:
         ConfigError: it does not read so; with the line.
     """
-    plugin = project.plugin("extractors", tap) if project is not None and tap is not None else None
-    if project is None or plugin is None:
-        return []
     streams: dict[str, tuple[Section, object]] = {}
-    for ancestor in plugin.lineage:
-        for extras in (extras_of(project.environment_overlay("extractors", ancestor.name)), ancestor.extras):
-            section = _section(extras.get(KEY), f"meltano.yml: '{KEY}' of {ancestor.name}")
-            for stream, entry in section.items():
-                streams.setdefault(stream, (section, entry))
+    for value, place in extras_of_tap(project, tap, KEY):
+        section = _section(value, place)
+        for stream, entry in section.items():
+            streams.setdefault(stream, (section, entry))
     return [
         one
         for stream, (section, entry) in streams.items()

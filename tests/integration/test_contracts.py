@@ -103,6 +103,21 @@ def test_an_environment_goes_before_the_tap(package: Path, flow: Flow) -> None:
     assert rows(package) == [{"id": 2}]
 
 
+def test_an_entry_of_every_path_holds_for_data_that_are_typed(tmp_path: Path, flow: Flow) -> None:
+    (tmp_path / "d.csv").write_text("id\n1\n")
+    more = {"contract": "freeze", "expect": {"d": {"maximum": {"id": 5}}}}
+    write_project(tmp_path, taps={"tap-datapackage": more})
+    assert flow("run", "d.csv", "out/").code == 0
+    (tmp_path / "d.csv").write_text("id,b\n1,x\n")
+    result = flow("run", "d.csv", "out/")
+    assert (result.code, "column 'b' added" in result.stderr) == (65, True)
+    (tmp_path / "d.csv").write_text("id\n6\n")
+    result = flow("run", "d.csv", "out/")
+    assert (result.code, "maximum" in result.stderr) == (65, True)
+    write_project(tmp_path, taps={"tap-datapackage": {**more, "config": {"path": "other.csv"}}})
+    assert flow("run", "d.csv", "out/").code == 0
+
+
 def test_a_name_that_is_no_stream_is_told(package: Path, flow: Flow) -> None:
     project(package.parent, NEW, contract={"S": "freeze"})
     result = flow("run", "tap-x", "out/")
